@@ -1,0 +1,53 @@
+"""Monitoring of a Proxmox VE cluster: settings, topology, Docker hosts, services, Grafana's content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from components import settings as configuration
+from components import topology
+from components.alertmanager import Alertmanager
+from components.discovery import Discovery
+from components.docker_host import DockerHost, DockerHostArgs
+from components.grafana import Grafana
+from components.grafana_content import GrafanaContent, GrafanaContentArgs
+from components.images import Service
+from components.prometheus import Prometheus
+from components.pve_exporter import PveExporter
+from components.service import ServiceArgs
+
+settings, secrets = configuration.load(Path())
+plan = topology.plan(settings)
+
+hosts = {
+    host.key: DockerHost(
+        f"host-{host.key}", DockerHostArgs(plan=host, network_name=plan.network_name, settings=settings)
+    )
+    for host in plan.hosts
+}
+
+
+def args(instance: topology.Instance) -> ServiceArgs:
+    """Arguments of the component that runs an instance."""
+    return ServiceArgs(
+        instance=instance, topology=plan, host=hosts[instance.host], settings=settings, secrets=secrets
+    )
+
+
+discovery = [Discovery(args(instance)) for instance in plan.of(Service.DISCOVERY)]
+pve_exporter = [PveExporter(args(instance)) for instance in plan.of(Service.PVE_EXPORTER)]
+alertmanager = [Alertmanager(args(instance)) for instance in plan.of(Service.ALERTMANAGER)]
+prometheus = [Prometheus(args(instance)) for instance in plan.of(Service.PROMETHEUS)]
+grafana = [Grafana(args(instance)) for instance in plan.of(Service.GRAFANA)]
+content = GrafanaContent(
+    "grafana-content",
+    GrafanaContentArgs(server=grafana[0], topology=plan, settings=settings, secrets=secrets),
+)
+
+pulumi.export("prometheusUrl", prometheus[0].url)
+pulumi.export("alertmanagerUrl", alertmanager[0].url)
+pulumi.export("grafanaUrl", grafana[0].url)
+pulumi.export("grafanaUser", settings.grafana.admin_user)
+pulumi.export("dashboards", content.dashboards)

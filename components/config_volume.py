@@ -1,0 +1,167 @@
+"""Configuration in a volume: a short-lived container writes the files, the service only reads them.
+
+A changed file replaces the writer and nothing else: the service keeps running and reads the new files by
+itself (Prometheus) or is told to (Alertmanager). See docs/adr/0001-configuration-in-volumes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_docker as docker
+
+from components.container import log_options
+from components.settings import StackSettings
+
+SECRETS_DIR = "secrets"
+
+# First every file lands beside its destination, then all are renamed, then what is gone is deleted: a full
+# disk leaves the old configuration whole, and a reader never sees half a file.
+_SCRIPT = """\
+set -eu
+umask 077
+fail() {
+    find /config -name '*.pve-monitoring-new' -exec rm -f {} +
+    echo "the configuration could not be written, the old one stays: $1" >&2
+    df -h /config | tail -n 1 >&2
+    exit 1
+}
+cd /payload
+find . -type f > /tmp/files
+while read -r file; do
+    new="/config/$file.pve-monitoring-new"
+    mkdir -p "$(dirname "$new")" || fail "$file: no directory"
+    cp "$file" "$new" || fail "$file"
+    case "$file" in ./secrets/*) mode=0400 ;; *) mode=0444 ;; esac
+    chmod "$mode" "$new" && chown "$OWNER" "$new" || fail "$file: owner and mode"
+done < /tmp/files
+sync
+while read -r file; do
+    mv -f "/config/$file.pve-monitoring-new" "/config/$file"
+done < /tmp/files
+cd /config
+find . -type f > /tmp/present
+while read -r file; do
+    [ -e "/payload/$file" ] || rm -f "$file"
+done < /tmp/present
+find . -mindepth 1 -type d > /tmp/directories
+sort -r /tmp/directories | while read -r directory; do rmdir "$directory" 2>/dev/null || true; done
+find . -type d -exec chown "$OWNER" {} + -exec chmod 0500 {} +
+echo "wrote $(wc -l < /tmp/files) files"
+if [ -n "${RELOAD_URL:-}" ]; then
+    # A service that isn't up yet reads the files when it starts.
+    if wget -q -T 5 -O /dev/null --spider "${RELOAD_URL%/-/reload}/-/healthy" 2>/dev/null; then
+        if ! wget -q -T 20 -O /dev/null --post-data='' "$RELOAD_URL"; then
+            echo "$RELOAD_URL refused the new files; the service goes on with what it had (see its log)" >&2
+            exit 2
+        fi
+        echo "reloaded"
+    fi
+fi
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigVolumeArgs:
+    """Arguments of ConfigVolume.
+
+    Attributes:
+        volume_name: name of the Docker volume.
+        image: image with a POSIX shell, find, cp and wget.
+        owner: (uid, gid) that the files belong to.
+        files: content by path below the volume's root; readable by everybody in the container.
+        secret_files: the same for files of mode 0400, below `secrets/`.
+        reload_url: URL that is POSTed after the files have changed, where the service needs to be told.
+        networks: networks to reach reload_url by.
+    """
+
+    volume_name: str
+    image: pulumi.Input[str]
+    owner: tuple[int, int]
+    files: Mapping[str, pulumi.Input[str]]
+    settings: StackSettings
+    secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    reload_url: str | None = None
+    networks: Sequence[pulumi.Input[str]] = ()
+
+
+class ConfigVolume(pulumi.ComponentResource):
+    """A volume that holds the configuration of one instance.
+
+    Attributes:
+        volume_name: mount it read-only; depend on `writer`, or the service starts before its files are there.
+        writer: the container that writes.
+        writer_id: changes with every change of a file: as a label it restarts a service that reads its
+            configuration at start only.
+    """
+
+    TYPE = "pve-monitoring:components:ConfigVolume"
+
+    volume_name: pulumi.Output[str]
+    writer: docker.Container
+    writer_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ConfigVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        # Not protected: its content comes from the program alone.
+        volume = docker.Volume(f"{name}-volume", name=args.volume_name, opts=child)
+        self.volume_name = volume.name
+        self.writer = self._writer(name, args, child)
+        self.writer_id = self.writer.id
+        pulumi.Output.all(self.writer.exit_code, self.writer.container_logs, self.writer.urn).apply(
+            lambda result: _ensure_written(args.volume_name, *result)
+        )
+        self.register_outputs({"volume_name": self.volume_name, "writer_id": self.writer_id})
+
+    def _writer(self, name: str, args: ConfigVolumeArgs, child: pulumi.ResourceOptions) -> docker.Container:
+        environment = {"OWNER": "{}:{}".format(*args.owner)}
+        if args.reload_url is not None:
+            environment["RELOAD_URL"] = args.reload_url
+        return docker.Container(
+            f"{name}-writer",
+            name=f"{args.volume_name}-writer",
+            image=args.image,
+            entrypoints=["/bin/sh", "-c", _SCRIPT],
+            envs=[f"{key}={value}" for key, value in sorted(environment.items())],
+            uploads=[
+                docker.ContainerUploadArgs(file=f"/payload/{path}", content=content)
+                for path, content in sorted({**args.files, **args.secret_files}.items())
+            ],
+            volumes=[docker.ContainerVolumeArgs(container_path="/config", volume_name=self.volume_name)],
+            # Root, since Docker makes a new volume root's; of root's powers it keeps those over files only.
+            user="0:0",
+            capabilities=docker.ContainerCapabilitiesArgs(
+                drops=["ALL"], adds=["CHOWN", "DAC_OVERRIDE", "FOWNER"]
+            ),
+            security_opts=["no-new-privileges:true"],
+            network_mode=None if args.networks else "none",
+            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=n) for n in args.networks] or None,
+            memory=64,
+            memory_swap=64,
+            restart="no",
+            log_driver="json-file",
+            log_opts=log_options(args.settings),
+            # It runs to its end, and its exit code and words are read.
+            must_run=False,
+            attach=True,
+            logs=True,
+            opts=child,
+        )
+
+
+def _ensure_written(volume: str, exit_code: int | None, logs: str | None, urn: str) -> None:
+    """Fail the deployment if the writer did.
+
+    Raises:
+        pulumi.RunError: with what the writer said and how to go on.
+    """
+    if exit_code in (None, 0):
+        return
+    said = (logs or "").strip() or "it said nothing"
+    raise pulumi.RunError(
+        f"volume {volume}: {said} (exit code {exit_code}).\n"
+        f"Mend the cause, then run: pulumi up --replace '{urn}' (make up does it by itself)."
+    )

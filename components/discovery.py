@@ -1,0 +1,32 @@
+"""The discovery service: tells Prometheus by HTTP SD which hosts and guests there are."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.files import ca_certificate
+from components.render import discovery as render
+from components.service import Service, ServiceArgs, ServiceSpec
+from components.settings import Secret
+
+# Python is all that its image has; wget isn't.
+_PROBE = "import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/healthz', timeout=4)"
+
+
+class Discovery(Service):
+    """One discovery service."""
+
+    TYPE = "pve-monitoring:components:Discovery"
+
+    def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        spec = ServiceSpec(
+            config_dir=render.CONFIG_DIR,
+            data_dir=render.STATE_DIR,
+            environment=render.environment(args.settings),
+            files=ca_certificate(args.settings),
+            secret_files={"secrets/token": args.secrets[Secret.PVE_DISCOVERY_TOKEN]},
+            restart_on_change=True,
+            # Alive is enough: a cluster that can't be reached is told by metrics and log, not by a restart.
+            healthcheck=("python", "-c", _PROBE.format(port=args.instance.port)),
+        )
+        super().__init__(args, spec, opts)

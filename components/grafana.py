@@ -1,0 +1,46 @@
+"""Grafana, the server. What is in it (data sources, dashboards) is grafana_content."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.render import grafana as render
+from components.service import Service, ServiceArgs, ServiceSpec
+from components.settings import Secret
+
+
+class Grafana(Service):
+    """One Grafana.
+
+    Attributes:
+        url: URL that people open.
+        api_url: URL by which this program creates content.
+    """
+
+    TYPE = "pve-monitoring:components:Grafana"
+
+    url: pulumi.Output[str]
+
+    def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = args.settings
+        spec = ServiceSpec(
+            config_dir=render.CONFIG_DIR,
+            data_dir=render.DATA_DIR,
+            environment={"GF_PATHS_CONFIG": render.CONFIG_FILE},
+            files={"grafana.ini": render.grafana_ini(settings)},
+            secret_files={"secrets/admin_password": args.secrets[Secret.GRAFANA_ADMIN_PASSWORD]},
+            restart_on_change=True,
+            healthcheck=(
+                "wget",
+                "-q",
+                "-O",
+                "/dev/null",
+                f"http://127.0.0.1:{args.instance.port}/api/health",
+            ),
+            # 13.2 runs its data sources as plugins from /usr/share/grafana/data, which fails on a read-only
+            # root file system (grafana/grafana#130921 and its duplicates).
+            read_only=False,
+        )
+        super().__init__(args, spec, opts)
+        self.url = pulumi.Output.from_input(render.external_url(settings))
+        self.api_url = settings.grafana.api_url or render.published_url(settings)

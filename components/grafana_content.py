@@ -1,0 +1,132 @@
+"""What is in Grafana: data sources, folders, dashboards, and the organization's preferences."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumiverse_grafana as grafana
+
+from components.grafana import Grafana
+from components.images import Service
+from components.settings import Secret, Secrets, StackSettings
+from components.topology import Topology
+from dashboards.registry import DASHBOARDS, FOLDERS, HOME, Entry
+
+# Dashboards and rules name their data sources by these uids.
+PROMETHEUS_UID = "prometheus"
+ALERTMANAGER_UID = "alertmanager"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrafanaContentArgs:
+    """Arguments of GrafanaContent."""
+
+    server: Grafana
+    topology: Topology
+    settings: StackSettings
+    secrets: Secrets
+
+
+class GrafanaContent(pulumi.ComponentResource):
+    """Everything that is created through Grafana's API.
+
+    Attributes:
+        dashboards: uid of each dashboard, by its name in the registry.
+    """
+
+    TYPE = "pve-monitoring:components:GrafanaContent"
+
+    dashboards: dict[str, pulumi.Output[str]]
+
+    def __init__(
+        self, name: str, args: GrafanaContentArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(self.TYPE, name, None, opts)
+        password = args.secrets[Secret.GRAFANA_ADMIN_PASSWORD]
+        provider = grafana.Provider(
+            f"{name}-provider",
+            url=args.server.api_url,
+            auth=pulumi.Output.concat(args.settings.grafana.admin_user, ":", password),
+            # A wrong password is said at once: by default 401 is tried again for 14 s per resource.
+            retry_status_codes=["429", "5xx"],
+            retries=3,
+            retry_wait=2,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # Nothing before the server is healthy; the address itself is known from the settings, so that the
+        # provider's inputs are never unknown in a preview.
+        self._child = pulumi.ResourceOptions(
+            parent=self, provider=provider, depends_on=[args.server.container]
+        )
+        sources = [self._prometheus(args), self._alertmanager(args)]
+        folders = {
+            uid: grafana.oss.Folder(
+                f"folder-{uid}",
+                uid=uid,
+                title=title,
+                prevent_destroy_if_not_empty=False,
+                opts=self._child,
+            )
+            for uid, title in FOLDERS.items()
+        }
+        created = {e.uid: self._dashboard(e, folders[e.folder], sources) for e in DASHBOARDS}
+        grafana.oss.OrganizationPreferences(
+            "preferences",
+            home_dashboard_uid=created[HOME].uid,
+            timezone=args.settings.grafana.time_zone,
+            week_start="monday",
+            theme="dark",
+            opts=self._child,
+        )
+        self.dashboards = {uid: dashboard.uid for uid, dashboard in created.items()}
+        self.register_outputs({"dashboards": self.dashboards})
+
+    def _prometheus(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
+        return grafana.oss.DataSource(
+            "datasource-prometheus",
+            type="prometheus",
+            name="Prometheus",
+            uid=PROMETHEUS_UID,
+            url=f"http://{args.topology.endpoints(Service.PROMETHEUS)[0]}",
+            access_mode="proxy",
+            is_default=True,
+            basic_auth_enabled=False,
+            json_data_encoded=json.dumps(
+                {
+                    "httpMethod": "POST",
+                    "prometheusType": "Prometheus",
+                    # Grafana's $__rate_interval is at least four of these.
+                    "timeInterval": args.settings.prometheus.scrape_interval,
+                }
+            ),
+            opts=self._child,
+        )
+
+    def _alertmanager(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
+        return grafana.oss.DataSource(
+            "datasource-alertmanager",
+            type="alertmanager",
+            name="Alertmanager",
+            uid=ALERTMANAGER_UID,
+            url=f"http://{args.topology.endpoints(Service.ALERTMANAGER)[0]}",
+            access_mode="proxy",
+            is_default=False,
+            basic_auth_enabled=False,
+            json_data_encoded=json.dumps(
+                {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}
+            ),
+            opts=self._child,
+        )
+
+    def _dashboard(
+        self, entry: Entry, folder: grafana.oss.Folder, sources: list[grafana.oss.DataSource]
+    ) -> grafana.oss.Dashboard:
+        return grafana.oss.Dashboard(
+            f"dashboard-{entry.uid}",
+            folder=folder.uid,
+            config_json=entry.rendered.read_text("utf-8"),
+            message="pulumi up",
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*sources])),
+        )

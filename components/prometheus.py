@@ -1,0 +1,64 @@
+"""Prometheus: scrapes, evaluates the rules, keeps history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from components.render import prometheus as render
+from components.service import Service, ServiceArgs, ServiceSpec
+from components.settings import Secret, StackSettings
+
+DATA_DIR = "/prometheus"
+RULES_DIR = Path("rules")
+
+
+def external_url(settings: StackSettings) -> str:
+    """URL under which people and alerts reach Prometheus."""
+    port = settings.network.ports.prometheus or 9090
+    return settings.prometheus.external_url or f"http://{settings.network.bind_address}:{port}"
+
+
+def _command(settings: StackSettings) -> tuple[str, ...]:
+    return (
+        f"--config.file={render.CONFIG_FILE}",
+        # Configuration and rules come by the volume; Prometheus looks at them by itself and never restarts.
+        "--config.auto-reload",
+        "--config.auto-reload-interval=10s",
+        f"--storage.tsdb.path={DATA_DIR}",
+        f"--web.external-url={external_url(settings)}",
+        "--web.route-prefix=/",
+    )
+
+
+class Prometheus(Service):
+    """One Prometheus replica.
+
+    Attributes:
+        url: external URL.
+    """
+
+    TYPE = "pve-monitoring:components:Prometheus"
+
+    url: pulumi.Output[str]
+
+    def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = args.settings
+        rules = render.rule_files(RULES_DIR, settings.alerting.runbook_base_url)
+        remote = settings.prometheus.remote_write
+        spec = ServiceSpec(
+            config_dir=render.CONFIG_DIR,
+            data_dir=DATA_DIR,
+            command=_command(settings),
+            files={
+                "prometheus.yml": render.prometheus_yml(settings, args.topology),
+                **{f"rules/{name}": text for name, text in rules.items()},
+            },
+            secret_files={render.REMOTE_WRITE_PASSWORD_FILE: args.secrets[Secret.REMOTE_WRITE_PASSWORD]}
+            if remote is not None and remote.username is not None
+            else {},
+            healthcheck=("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{args.instance.port}/-/ready"),
+        )
+        super().__init__(args, spec, opts)
+        self.url = pulumi.Output.from_input(external_url(settings))

@@ -1,0 +1,234 @@
+"""prometheus.yml and the rule files, from settings and topology."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.images import Service
+from components.render import to_yaml
+from components.render.pve_exporter import EXPORTER_MODULE
+from components.settings import LabelsMode, StackSettings
+from components.topology import Topology
+from components.words import seconds
+
+CONFIG_DIR = "/etc/prometheus"
+CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
+REMOTE_WRITE_PASSWORD_FILE = "secrets/remote_write_password"  # noqa: S105 - a path
+
+# Samples per scrape and target; a target above its limit fails its scrape, so each is several times what
+# the exporter gives at the largest size: windows_exporter about 2,000 with 150 processes, node_exporter
+# about 1,500 on a host with 64 CPUs, GPU exporter 140 a GPU, pve-exporter 38 a guest (5,000 guests: 190,000).
+_SAMPLE_LIMITS = {
+    "windows": 20_000,
+    "linux": 10_000,
+    "node": 20_000,
+    "gpu": 10_000,
+    "pve-cluster": 1_000_000,
+    "pve-node": 100_000,
+    "platform": 50_000,
+}
+# Targets per job: a broken discovery answer must not make Prometheus scrape the whole network.
+_TARGET_LIMIT = 10_000
+_LABEL_LIMIT = 64
+_LABEL_VALUE_LENGTH_LIMIT = 2048
+
+# Labels of a guest target that say who it is; the rest is told by pve_discovery_guest_info.
+_IDENTITY_LABELS = ("vm_id", "vm_name", "cluster")
+_DESCRIPTIVE_LABELS = ("node", "vcpus", "memory_gb", "disk_type", "tags", "os")
+
+_JSON = dict[str, Any]
+
+
+def _limits(kind: str) -> _JSON:
+    return {
+        "sample_limit": _SAMPLE_LIMITS[kind],
+        "label_limit": _LABEL_LIMIT,
+        "label_value_length_limit": _LABEL_VALUE_LENGTH_LIMIT,
+    }
+
+
+def _http_sd(topology: Topology, path: str, settings: StackSettings) -> list[_JSON]:
+    # The client's timeout equals the interval: shorter than the refresh of discovery gains nothing.
+    interval = max(settings.discovery.refresh_seconds, 5)
+    return [
+        {"url": f"http://{endpoint}{path}", "refresh_interval": f"{interval}s"}
+        for endpoint in topology.endpoints(Service.DISCOVERY)[:1]
+    ]
+
+
+def _guest_relabelings(settings: StackSettings) -> list[_JSON]:
+    if settings.scrape.labels is LabelsMode.FULL:
+        return []
+    return [{"action": "labeldrop", "regex": "|".join(_DESCRIPTIVE_LABELS)}]
+
+
+def _discovered(job: str, path: str, settings: StackSettings, topology: Topology) -> _JSON:
+    """A job for exporters on hosts or in guests, found by HTTP SD."""
+    result: _JSON = {
+        "job_name": job,
+        "http_sd_configs": _http_sd(topology, path, settings),
+        "target_limit": _TARGET_LIMIT,
+        **_limits(job),
+    }
+    if settings.scrape.proxy_url is not None:
+        result["proxy_url"] = settings.scrape.proxy_url
+    return result
+
+
+def _guest_job(job: str, path: str, settings: StackSettings, topology: Topology) -> _JSON:
+    result = _discovered(job, path, settings, topology)
+    if relabelings := _guest_relabelings(settings):
+        result["relabel_configs"] = relabelings
+    return result
+
+
+def _static_hosts(settings: StackSettings) -> list[_JSON]:
+    if not settings.scrape.static_hosts:
+        return []
+    return [
+        {
+            "job_name": "node-static",
+            "static_configs": [
+                {"targets": [host.target], "labels": {"cluster": settings.cluster.name, "node": host.name}}
+                for host in settings.scrape.static_hosts
+            ],
+            **_limits("node"),
+        }
+    ]
+
+
+def _pve_job(
+    job: str, params: _JSON, relabelings: list[_JSON], settings: StackSettings, topology: Topology
+) -> _JSON:
+    """A job that asks pve-exporter about the members of the cluster (the multi-target pattern)."""
+    exporter = topology.endpoints(Service.PVE_EXPORTER)[0]
+    interval = seconds(settings.prometheus.scrape_interval)
+    return {
+        "job_name": job,
+        "metrics_path": "/pve",
+        "params": {"module": [EXPORTER_MODULE], **params},
+        # A member that is down makes the API wait up to 30 s; the exporter must not be cut off before.
+        "scrape_interval": f"{max(interval, 30)}s",
+        "scrape_timeout": "30s",
+        "http_sd_configs": _http_sd(topology, "/targets/pve", settings),
+        "relabel_configs": [
+            *relabelings,
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"target_label": "__address__", "replacement": exporter},
+        ],
+        "target_limit": _TARGET_LIMIT,
+        **_limits(job),
+    }
+
+
+def _pve_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
+    # Every member answers for the whole cluster: one of them is asked, the one that discovery uses now, so
+    # that a failover there moves this job too. `instance` stays, or each failover would begin new series.
+    cluster_wide = [
+        {"source_labels": ["__meta_pve_endpoint_active"], "regex": "true", "action": "keep"},
+        {"source_labels": ["cluster"], "target_label": "instance"},
+    ]
+    each_node = [{"source_labels": ["__meta_pve_node"], "target_label": "instance"}]
+    return [
+        _pve_job("pve-cluster", {"cluster": ["1"], "node": ["0"]}, cluster_wide, settings, topology),
+        _pve_job("pve-node", {"cluster": ["0"], "node": ["1"]}, each_node, settings, topology),
+    ]
+
+
+def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
+    """Every part of the platform itself, each with its own /metrics."""
+    labels = {"cluster": settings.cluster.name}
+    return [
+        {
+            "job_name": str(service),
+            "static_configs": [{"targets": list(topology.endpoints(service)), "labels": labels}],
+            **_limits("platform"),
+        }
+        for service in Service
+    ]
+
+
+def _scrape_configs(settings: StackSettings, topology: Topology) -> list[_JSON]:
+    return [
+        *_pve_jobs(settings, topology),
+        _discovered("node", "/targets/nodes", settings, topology),
+        *_static_hosts(settings),
+        _guest_job("gpu", "/targets/gpu", settings, topology),
+        _guest_job("windows", "/targets/windows", settings, topology),
+        _guest_job("linux", "/targets/linux", settings, topology),
+        *_platform_jobs(settings, topology),
+    ]
+
+
+def _remote_write(settings: StackSettings) -> _JSON:
+    remote = settings.prometheus.remote_write
+    if remote is None:
+        return {}
+    entry: _JSON = {"url": remote.url}
+    if remote.username is not None:
+        entry["basic_auth"] = {"username": remote.username, "password_file": REMOTE_WRITE_PASSWORD_FILE}
+    return {"remote_write": [entry]}
+
+
+def _retention(settings: StackSettings) -> _JSON:
+    retention: _JSON = {"time": settings.prometheus.retention_time}
+    if settings.prometheus.retention_size is not None:
+        retention["size"] = settings.prometheus.retention_size
+    return {"storage": {"tsdb": {"retention": retention}}}
+
+
+def _timeout(settings: StackSettings) -> str:
+    # windows_exporter keeps half a second of the timeout for itself; 10 s is Prometheus' own default.
+    return f"{min(10, seconds(settings.prometheus.scrape_interval))}s"
+
+
+def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
+    """Render prometheus.yml. It holds no secret: what is secret lies in files beside it."""
+    external = dict(settings.prometheus.external_labels)
+    document: _JSON = {
+        "global": {
+            "scrape_interval": settings.prometheus.scrape_interval,
+            "scrape_timeout": _timeout(settings),
+            "evaluation_interval": settings.prometheus.scrape_interval,
+            **({"external_labels": external} if external else {}),
+        },
+        "rule_files": ["rules/*.yml"],
+        "alerting": {
+            "alertmanagers": [
+                {"static_configs": [{"targets": list(topology.endpoints(Service.ALERTMANAGER))}]},
+            ],
+        },
+        "scrape_configs": _scrape_configs(settings, topology),
+        **_retention(settings),
+        **_remote_write(settings),
+    }
+    return to_yaml(document)
+
+
+def rule_files(rules: Path, runbook_base_url: str | None) -> dict[str, str]:
+    """Read the rule files below `rules` and complete the links to runbooks.
+
+    Args:
+        rules: directory with recording/*.yml and alerts/*.yml; files ending in _test.yml are left out.
+        runbook_base_url: URL below which docs/runbooks is read; None leaves the path within the project.
+
+    Returns:
+        Content by file name (`recording_node.yml`): Prometheus reads one flat directory.
+    """
+    paths = sorted(path for path in rules.glob("*/*.yml") if not path.stem.endswith("_test"))
+    wanted = [path for path in paths if path.parent.name in ("recording", "alerts")]
+    return {
+        f"{p.parent.name}_{p.name}": _with_runbooks(p.read_text("utf-8"), runbook_base_url) for p in wanted
+    }
+
+
+def _with_runbooks(text: str, base: str | None) -> str:
+    document = yaml.safe_load(text)
+    for rule in (rule for group in document["groups"] for rule in group["rules"]):
+        annotations = rule.get("annotations", {})
+        if base is not None and "runbook_url" in annotations:
+            annotations["runbook_url"] = f"{base}/{annotations['runbook_url']}"
+    return to_yaml(document)

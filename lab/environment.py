@@ -1,0 +1,175 @@
+"""The lab's place on this machine: its network, the certificates of the simulated API, its container."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import requests
+from docker.errors import NotFound
+from docker.models.containers import Container
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from components.render.build import content_tag
+from lab import certificates, images
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "lab"
+CONTEXT = ROOT / "lab" / "cluster"
+
+# Everything that the lab makes bears this label; `down` removes what bears it, and nothing else.
+LABEL = "org.pve-monitoring.lab"
+CONTROL_PORT = 8080
+# The user of the simulated cluster's image: it alone may read the key of its certificate.
+_UID = 10002
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """One simulated cluster.
+
+    Attributes:
+        name: of the container and its network; containers on that network reach it by this name.
+        control_port: port on 127.0.0.1 where faults are set and notifications are read.
+        hosts: number of simulated hosts, 3 to 50.
+        guests: number of simulated guests, 12 to 5,000.
+        pve_release: 8 or 9.
+        environment: further LAB_ variables.
+    """
+
+    name: str = "pve-lab"
+    control_port: int = 18080
+    hosts: int = 3
+    guests: int = 12
+    pve_release: int = 9
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def control_url(self) -> str:
+        """Where tests and people reach the lab."""
+        return f"http://127.0.0.1:{self.control_port}"
+
+    @property
+    def members(self) -> list[str]:
+        """DNS names of the API's members."""
+        return [f"pve{n}.lab" for n in range(1, self.hosts + 1)]
+
+
+class LabError(Exception):
+    """The lab can't be brought up; the message says why and what to do."""
+
+
+def up(lab: Lab, client: docker.DockerClient, report: Report) -> None:
+    """Bring the simulated cluster up; one that runs the same code with the same sizes is left alone.
+
+    Raises:
+        LabError: it doesn't answer within a minute.
+        lab.images.errors.ImageError: its image can't be had.
+    """
+    tls = certificates.ensure(CACHE / "tls", lab.members)
+    python = images.ensure("python:3.13-slim", client, report).reference
+    tag = f"pve-monitoring-lab:{content_tag(CONTEXT, python)}"
+    if not client.images.list(tag):
+        images.build(CONTEXT, tag, client, report)
+    wanted = content_tag(CONTEXT, repr(lab), tls.ca.read_text("utf-8"))
+    container = _existing(lab, client)
+    if container is None or container.status != "running" or container.labels.get(LABEL) != wanted:
+        if container is not None:
+            container.remove(force=True)
+        report(f"starting {lab.name}: {lab.hosts} hosts, {lab.guests} guests")
+        _start(lab, client, tag, wanted, tls)
+    _await(lab, client)
+
+
+def down(lab: Lab, client: docker.DockerClient, report: Report) -> None:
+    """Remove the simulated cluster and its network."""
+    container = _existing(lab, client)
+    if container is not None:
+        report(f"removing {lab.name}")
+        container.remove(force=True)
+    for network in client.networks.list(names=[f"^{lab.name}$"], filters={"label": LABEL}):
+        network.remove()
+
+
+def _existing(lab: Lab, client: docker.DockerClient) -> Container | None:
+    try:
+        container = client.containers.get(lab.name)
+    except NotFound:
+        return None
+    if LABEL not in container.labels:
+        raise LabError(
+            f"a container named {lab.name} exists and isn't the lab's; remove it: docker rm {lab.name}"
+        )
+    return container
+
+
+def ensure_network(lab: Lab, client: docker.DockerClient) -> None:
+    """Make the lab's network if it isn't there."""
+    if not client.networks.list(names=[f"^{lab.name}$"]):
+        client.networks.create(lab.name, driver="bridge", labels={LABEL: lab.name})
+
+
+def _start(
+    lab: Lab, client: docker.DockerClient, image: str, wanted: str, tls: certificates.Certificates
+) -> None:
+    ensure_network(lab, client)
+    environment = {
+        "LAB_HOSTS": str(lab.hosts),
+        "LAB_GUESTS": str(lab.guests),
+        "LAB_PVE_RELEASE": str(lab.pve_release),
+        "LAB_TLS_CERT": "/tls/server.pem",
+        "LAB_TLS_KEY": "/tls/server.key",
+        **dict(lab.environment),
+    }
+    # Every member's name leads to the one container, which tells by the name who was asked.
+    endpoint = client.api.create_endpoint_config(aliases=[lab.name, *lab.members])
+    created = client.api.create_container(
+        image,
+        name=lab.name,
+        environment=environment,
+        labels={LABEL: wanted},
+        ports=[CONTROL_PORT],
+        host_config=client.api.create_host_config(
+            port_bindings={CONTROL_PORT: ("127.0.0.1", lab.control_port)},
+            restart_policy={"Name": "unless-stopped"},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            log_config={"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        ),
+        networking_config=client.api.create_networking_config({lab.name: endpoint}),
+    )
+    client.api.put_archive(created["Id"], "/", _archive(tls))
+    client.api.start(created["Id"])
+
+
+def _archive(tls: certificates.Certificates) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, mode in ((tls.certificate, 0o444), (tls.key, 0o400)):
+            content = path.read_bytes()
+            member = tarfile.TarInfo(f"tls/{path.name}")
+            member.size, member.mode, member.uid, member.gid = len(content), mode, _UID, _UID
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _await(lab: Lab, client: docker.DockerClient) -> None:
+    retrying = Retrying(
+        stop=stop_after_delay(60),
+        wait=wait_fixed(0.5),
+        retry=retry_if_exception_type(requests.RequestException),
+        reraise=True,
+    )
+    try:
+        retrying(lambda: requests.get(f"{lab.control_url}/healthz", timeout=5).raise_for_status())
+    except requests.RequestException as error:
+        log = client.containers.get(lab.name).logs(tail=10).decode(errors="replace")
+        raise LabError(
+            f"the simulated cluster doesn't answer at {lab.control_url}: {error}\n{log}"
+        ) from error
