@@ -132,9 +132,10 @@ class ConfigVolume(pulumi.ComponentResource):
             ],
             volumes=[docker.ContainerVolumeArgs(container_path="/config", volume_name=self.volume_name)],
             # Root, since Docker makes a new volume root's; of root's powers it keeps those over files only.
+            # Spelled as Docker reads them back, or every refresh shows a difference.
             user="0:0",
             capabilities=docker.ContainerCapabilitiesArgs(
-                drops=["ALL"], adds=["CHOWN", "DAC_OVERRIDE", "FOWNER"]
+                drops=["ALL"], adds=["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"]
             ),
             security_opts=["no-new-privileges:true"],
             network_mode=None if args.networks else "none",

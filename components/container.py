@@ -96,9 +96,9 @@ def service_container(
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=["CMD", *args.healthcheck],
             # Canonical spelling (Go's time.Duration.String), or every refresh shows a difference.
-            interval="10s",
+            interval="5s",
             timeout="5s",
-            retries=6,
+            retries=12,
             start_period="20s",
         ),
         wait=True,
@@ -106,7 +106,8 @@ def service_container(
         destroy_grace_seconds=settings.containers.stop_grace_seconds,
         opts=pulumi.ResourceOptions.merge(
             opts,
-            # The provider changes neither of them in place before 5.2; without this an edit is ignored.
-            pulumi.ResourceOptions(replace_on_changes=["healthcheck", "tmpfs"]),
+            # The provider changes neither of them in place before 5.2; without this an edit is ignored. A
+            # replacement that the engine decides on would come first, and find its own name taken.
+            pulumi.ResourceOptions(replace_on_changes=["healthcheck", "tmpfs"], delete_before_replace=True),
         ),
     )

@@ -12,7 +12,7 @@ from components.grafana import Grafana
 from components.images import Service
 from components.settings import Secret, Secrets, StackSettings
 from components.topology import Topology
-from dashboards.registry import DASHBOARDS, FOLDERS, HOME, Entry
+from dashboards import DASHBOARDS, Entry
 
 # Dashboards and rules name their data sources by these uids.
 PROMETHEUS_UID = "prometheus"
@@ -33,12 +33,12 @@ class GrafanaContent(pulumi.ComponentResource):
     """Everything that is created through Grafana's API.
 
     Attributes:
-        dashboards: uid of each dashboard, by its name in the registry.
+        dashboards: uids of the dashboards, in the order of the registry.
     """
 
     TYPE = "pve-monitoring:components:GrafanaContent"
 
-    dashboards: dict[str, pulumi.Output[str]]
+    dashboards: list[pulumi.Output[str]]
 
     def __init__(
         self, name: str, args: GrafanaContentArgs, opts: pulumi.ResourceOptions | None = None
@@ -61,26 +61,18 @@ class GrafanaContent(pulumi.ComponentResource):
             parent=self, provider=provider, depends_on=[args.server.container]
         )
         sources = [self._prometheus(args), self._alertmanager(args)]
-        folders = {
-            uid: grafana.oss.Folder(
-                f"folder-{uid}",
-                uid=uid,
-                title=title,
-                prevent_destroy_if_not_empty=False,
-                opts=self._child,
-            )
-            for uid, title in FOLDERS.items()
-        }
+        folders = {title: self._folder(title) for title in sorted({entry.folder for entry in DASHBOARDS})}
         created = {e.uid: self._dashboard(e, folders[e.folder], sources) for e in DASHBOARDS}
         grafana.oss.OrganizationPreferences(
             "preferences",
-            home_dashboard_uid=created[HOME].uid,
+            # The registry begins with what people want to see first.
+            home_dashboard_uid=created[DASHBOARDS[0].uid].uid,
             timezone=args.settings.grafana.time_zone,
             week_start="monday",
             theme="dark",
             opts=self._child,
         )
-        self.dashboards = {uid: dashboard.uid for uid, dashboard in created.items()}
+        self.dashboards = [dashboard.uid for dashboard in created.values()]
         self.register_outputs({"dashboards": self.dashboards})
 
     def _prometheus(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
@@ -120,13 +112,19 @@ class GrafanaContent(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    def _folder(self, title: str) -> grafana.oss.Folder:
+        uid = f"pve-{title.lower()}"
+        return grafana.oss.Folder(
+            f"folder-{uid}", uid=uid, title=title, prevent_destroy_if_not_empty=False, opts=self._child
+        )
+
     def _dashboard(
         self, entry: Entry, folder: grafana.oss.Folder, sources: list[grafana.oss.DataSource]
     ) -> grafana.oss.Dashboard:
         return grafana.oss.Dashboard(
             f"dashboard-{entry.uid}",
             folder=folder.uid,
-            config_json=entry.rendered.read_text("utf-8"),
+            config_json=entry.path.read_text("utf-8"),
             message="pulumi up",
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*sources])),
         )

@@ -7,11 +7,13 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import requests
 from docker.errors import NotFound
 from docker.models.containers import Container
+from docker.types import LogConfig
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from components.render.build import content_tag
@@ -129,6 +131,7 @@ def _start(
     }
     # Every member's name leads to the one container, which tells by the name who was asked.
     endpoint = client.api.create_endpoint_config(aliases=[lab.name, *lab.members])
+    networking: Any = {lab.name: endpoint}
     created = client.api.create_container(
         image,
         name=lab.name,
@@ -140,9 +143,9 @@ def _start(
             restart_policy={"Name": "unless-stopped"},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
-            log_config={"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+            log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
         ),
-        networking_config=client.api.create_networking_config({lab.name: endpoint}),
+        networking_config=client.api.create_networking_config(networking),
     )
     client.api.put_archive(created["Id"], "/", _archive(tls))
     client.api.start(created["Id"])

@@ -43,7 +43,8 @@ class Registration:
     @property
     def raw_inputs(self) -> dict[str, Any]:
         """Inputs as sent, secrets still marked."""
-        return MessageToDict(self.request.object)
+        raw: dict[str, Any] = MessageToDict(self.request.object)
+        return raw
 
 
 def unwrap(value: Any) -> Any:
@@ -108,7 +109,7 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         return f"{args.name}-id", {**args.inputs, **self._outputs.get(args.typ, {})}
 
-    def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program calls {args.token}: an invoke fails while its provider is unknown")
 
 
@@ -118,13 +119,13 @@ class _RecordingMonitor(mocks.MockMonitor):
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         self._recording.registrations.append(Registration(response.urn, request))
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's name
         self._recording.outputs[request.urn] = MessageToDict(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 DEFAULT_OUTPUTS: dict[str, dict[str, Any]] = {
@@ -157,7 +158,7 @@ def deploy(
     pulumi.runtime.set_all_config({**values, **(secrets or {})}, list(secrets or {}))
     pulumi.runtime.set_mocks(mocks_, project="pve-monitoring", stack="test", preview=preview, monitor=monitor)
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> None:
         program()
 

@@ -1,0 +1,120 @@
+"""Applies the program without the Pulumi CLI: what it registers is created by Docker's and Grafana's API.
+
+For a machine where no CLI can be had. It creates, it recreates what has changed, and it destroys; it keeps no
+state, shows no preview, and doesn't delete what has left the program. The program is the same, unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pulumi
+from pulumi.runtime import mocks
+
+from lab.apply_docker import DockerApplier
+from lab.apply_grafana import GrafanaApplier
+from lab.stack_config import StackConfig
+
+Report = Callable[[str], None]
+Handler = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+class ApplyError(Exception):
+    """A resource couldn't be created; the message says which and why."""
+
+
+@dataclass
+class Summary:
+    """What one apply did: logical names by what happened to them."""
+
+    created: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+
+
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 over a resource's inputs: equal means nothing to do."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class _Monitor(mocks.Mocks):
+    """Creates each resource at the moment the program registers it."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        handler = self._handlers.get(args.typ)
+        if handler is None:
+            if args.typ.startswith(("pve-monitoring:", "pulumi:")):
+                return args.name, dict(args.inputs)
+            raise ApplyError(f"{args.name}: {args.typ} can't be created without the Pulumi CLI")
+        try:
+            outputs = handler(args.name, dict(args.inputs))
+        except Exception as error:
+            raise ApplyError(f"{args.name}: {error}") from error
+        return str(outputs.get("id", args.name)), {**args.inputs, **outputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise ApplyError(f"{args.token} can't be called without the Pulumi CLI")
+
+
+def apply(
+    project: Path, stack: str, config: StackConfig, client: docker.DockerClient, report: Report
+) -> Summary:
+    """Run the program and create what it declares.
+
+    Args:
+        project: directory with __main__.py.
+        stack: name of the stack; what is created bears it as a label.
+        config: the stack's configuration.
+        client: the local Docker daemon.
+        report: takes one line per created resource.
+
+    Raises:
+        ApplyError: a resource can't be created; what exists stays, and the next run goes on from there.
+        pulumi.RunError: the settings can't be used.
+    """
+    summary = Summary()
+
+    def note(name: str, *, changed: bool) -> None:
+        (summary.created if changed else summary.unchanged).append(name)
+        if changed:
+            report(f"created {name}")
+
+    containers = DockerApplier(client, stack, note, report, fingerprint)
+    grafana = GrafanaApplier(note)
+    handlers = {**containers.handlers, **grafana.handlers}
+    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.plain.items()}
+    pulumi.runtime.set_all_config({**values, **config.secrets}, list(config.secrets))
+    name = config_project(config)
+    pulumi.runtime.set_mocks(_Monitor(handlers), project=name, stack=stack, preview=False)
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def run() -> None:
+        runpy.run_path(str(project / "__main__.py"))
+
+    before = Path.cwd()
+    os.chdir(project)
+    try:
+        run()
+    finally:
+        os.chdir(before)
+    return summary
+
+
+def config_project(config: StackConfig) -> str:
+    """Project name that the keys of a stack file belong to."""
+    return next(key.partition(":")[0] for key in config.plain if not key.startswith("pulumi:"))
+
+
+def destroy(stack: str, client: docker.DockerClient, report: Report) -> int:
+    """Remove what `apply` created for a stack; returns how many things were removed."""
+    return DockerApplier(client, stack, lambda *_, **__: None, report, fingerprint).destroy()

@@ -1,0 +1,63 @@
+"""Entry point of the commands: `python -m ops COMMAND`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from components.settings import SettingsError
+from lab.apply import ApplyError
+from lab.environment import LabError
+from lab.images.errors import ImageError
+from lab.stack_config import StackConfigError
+from ops import commands
+from ops.console import OpsError, console
+from ops.stack import selected
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+StackName = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack.", default_factory=selected)]
+
+
+@app.command()
+def up(stack: StackName) -> None:
+    """Bring a stack up; the dev stack brings its simulated cluster along."""
+    commands.up(stack)
+
+
+@app.command()
+def down(stack: StackName) -> None:
+    """Remove everything that `up` made."""
+    commands.down(stack)
+
+
+@app.command()
+def status(stack: StackName) -> None:
+    """Show each part, its URL, and whether it is healthy."""
+    commands.status(stack)
+
+
+@app.command()
+def preview(stack: StackName) -> None:
+    """Show what `up` would change."""
+    commands.preview(stack)
+
+
+@app.command()
+def drift(stack: StackName) -> None:
+    """Compare the program with what runs: exit 0 no drift, 2 drift, 1 error."""
+    commands.drift(stack)
+
+
+def main() -> None:
+    """Run a command; what people can mend is told in a few lines, without a traceback."""
+    try:
+        app()
+    except (OpsError, SettingsError, ApplyError, LabError, ImageError, StackConfigError) as error:
+        console.print(f"[bold red]✗[/] {str(error).replace('[', chr(92) + '[')}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

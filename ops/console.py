@@ -1,0 +1,57 @@
+"""How the commands speak: one console, one style of steps and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+class OpsError(Exception):
+    """A command can't do its work; the message says why and what to do."""
+
+
+def step(text: str) -> None:
+    """Announce the next thing that happens."""
+    console.print(f"[bold cyan]▸[/] {text}")
+
+
+def note(text: str) -> None:
+    """Say something that people should know, without stopping."""
+    console.print(f"  [yellow]![/] {text}")
+
+
+@contextmanager
+def progress(text: str) -> Iterator[ProgressLine]:
+    """A line with a spinner that shows the latest word of something long."""
+    with console.status(text) as status:
+        yield ProgressLine(lambda detail: status.update(f"{text} [dim]{_short(detail)}[/]"))
+
+
+class ProgressLine:
+    """Takes progress, one line at a time; where nobody watches a terminal, it stays quiet."""
+
+    def __init__(self, show: object) -> None:
+        self._show = show
+
+    def __call__(self, detail: str) -> None:
+        """Show a detail."""
+        if callable(self._show):
+            self._show(detail)
+
+
+def _short(text: str, width: int = 90) -> str:
+    line = text.strip().replace("[", "\\[")
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table in the house style."""
+    made = Table(title=title, title_style="bold", title_justify="left", header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made

@@ -1,0 +1,104 @@
+"""A stack as the commands see it: its settings, its parts, and whether they are healthy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+from docker.errors import NotFound
+
+from components import images
+from components.images import Service
+from components.render import grafana as grafana_render
+from components.settings import PROJECT, StackSettings, validate
+from components.topology import Instance, Topology, plan
+from ops.console import OpsError
+from ops.pulumi_cli import ROOT
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Name, settings and topology of a stack."""
+
+    name: str
+    settings: StackSettings
+    topology: Topology
+
+    def image_references(self) -> list[str]:
+        """Every image that the stack runs or builds from, the base of a build first."""
+        prefix, overrides = self.settings.images.registry_prefix, self.settings.images.overrides()
+        keys = [images.PYTHON_BASE, images.CONFIG_WRITER, *(s for s in Service if s is not Service.DISCOVERY)]
+        return [images.resolve(str(key), prefix, overrides) for key in keys]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One instance and the state of its container."""
+
+    instance: Instance
+    state: str
+    url: str | None
+
+    @property
+    def healthy(self) -> bool:
+        """True if its health check passes."""
+        return self.state == "healthy"
+
+
+def stack_file(name: str) -> Path:
+    """The file that holds a stack's config."""
+    return ROOT / f"Pulumi.{name}.yaml"
+
+
+def load(name: str) -> Stack:
+    """Read a stack's settings from its file; secrets stay closed.
+
+    Raises:
+        OpsError: there is no such file.
+        components.settings.SettingsError: with all problems.
+    """
+    path = stack_file(name)
+    if not path.is_file():
+        raise OpsError(f"{path.name} doesn't exist; copy docs/examples/Pulumi.production.yaml and adapt it")
+    values: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8")).get("config", {})
+    own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
+    secret = frozenset(k for k, v in own.items() if isinstance(v, dict) and set(v) == {"secure"})
+    settings = validate({k: v for k, v in own.items() if k not in secret}, secret, ROOT)
+    return Stack(name, settings, plan(settings))
+
+
+def selected() -> str:
+    """Name of the stack that the commands work on."""
+    return os.environ.get("STACK", "dev")
+
+
+def parts(stack: Stack, client: docker.DockerClient) -> list[Part]:
+    """State of every instance, in the order of the topology."""
+    return [
+        Part(instance, _state(instance, client), _url(instance, stack.settings))
+        for instance in stack.topology.instances
+    ]
+
+
+def _state(instance: Instance, client: docker.DockerClient) -> str:
+    try:
+        container = client.containers.get(instance.container_name)
+    except NotFound:
+        return "missing"
+    state = container.attrs["State"]
+    return str(
+        state.get("Health", {}).get("Status", state["Status"]) if state["Running"] else state["Status"]
+    )
+
+
+def _url(instance: Instance, settings: StackSettings) -> str | None:
+    if instance.published_port is None:
+        return None
+    if instance.service is Service.GRAFANA:
+        return grafana_render.external_url(settings)
+    return f"http://{settings.network.bind_address}:{instance.published_port}"
