@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import pulumi
 from pulumi.runtime import config as runtime_config
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -41,6 +42,7 @@ from components.words import (
     TokenId,
     Url,
     problem,
+    some,
 )
 
 PROJECT = "pve-monitoring"
@@ -102,7 +104,7 @@ class Cluster(Model):
 
     # The label `cluster` on everything that is scraped.
     name: NonEmpty
-    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(some)]
     discovery_token_id: TokenId
     exporter_token_id: TokenId
     ca_file: Path | None = None
@@ -238,7 +240,7 @@ class RepeatIntervals(Model):
 class Routes(Model):
     """Channels by severity; a severity without its own list uses `default`."""
 
-    default: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    default: Annotated[tuple[Channel, ...], AfterValidator(some)]
     critical: tuple[Channel, ...] = ()
     warning: tuple[Channel, ...] = ()
     info: tuple[Channel, ...] = ()
@@ -251,7 +253,7 @@ class Routes(Model):
 class Email(Model):
     """Notification by e-mail."""
 
-    to: Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
+    to: Annotated[tuple[NonEmpty, ...], AfterValidator(some)]
     from_: NonEmpty = Field(alias="from")
     smarthost: HostPort
     username: NonEmpty | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -92,6 +92,13 @@ def _check_size(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d*(KB|MB|GB|TB)", value):
         raise problem(f"{value!r} is not a size; write a whole number and KB, MB, GB or TB, e.g. 40GB")
     return value
+
+
+def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse an empty list; runs only when every item is right, so that one mistake is told once."""
+    if not values:
+        raise problem("is empty; give at least one")
+    return values
 
 
 Duration = Annotated[str, AfterValidator(_check_duration)]

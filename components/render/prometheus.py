@@ -230,5 +230,6 @@ def _with_runbooks(text: str, base: str | None) -> str:
     for rule in (rule for group in document["groups"] for rule in group["rules"]):
         annotations = rule.get("annotations", {})
         if base is not None and "runbook_url" in annotations:
-            annotations["runbook_url"] = f"{base}/{annotations['runbook_url']}"
+            # A new mapping: two rules may share one by a YAML anchor.
+            rule["annotations"] = {**annotations, "runbook_url": f"{base}/{annotations['runbook_url']}"}
     return to_yaml(document)

@@ -1,0 +1,6 @@
+// Pins the release that the stand-in is compiled from; go.sum beside it holds its checksum.
+module example.org/lab/images/alertmanager
+
+go 1.26.0
+
+require github.com/prometheus/alertmanager v0.34.2

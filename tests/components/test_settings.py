@@ -1,0 +1,214 @@
+"""Settings: what is accepted, and that all problems are told at once, each with its key and its mend."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from components import settings as configuration
+from components.settings import ALWAYS_REQUIRED, Secret, SettingsError, StackSettings, validate
+from components.words import seconds
+from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, ROOT, settings
+
+
+def changed(path: str, value: Any, base: dict[str, Any] = MINIMAL) -> dict[str, Any]:
+    """A copy of an example with one value set."""
+    result = copy.deepcopy(base)
+    *parents, last = path.split(".")
+    target = result
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+    return result
+
+
+def problems(values: dict[str, Any], secrets: frozenset[str] = ALL_SECRETS) -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        validate(values, secrets, ROOT)
+    return {problem.key: problem.text for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_is_valid(name: str) -> None:
+    assert settings(EXAMPLES[name]).cluster.endpoints
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    made = settings(MINIMAL)
+    assert made.prometheus.scrape_interval == "15s"
+    assert made.prometheus.retention_time == "30d"
+    assert made.network.bind_address == "127.0.0.1"
+    assert made.network.ports.model_dump() == {
+        "prometheus": 9090,
+        "alertmanager": 9093,
+        "grafana": 3000,
+        "discovery": 8000,
+        "pve_exporter": 9221,
+    }
+    assert made.scrape.exporter_ports.model_dump() == {
+        "node": 9100,
+        "windows": 9182,
+        "linux": 9100,
+        "gpu": 9835,
+    }
+    assert made.containers.protect_data
+
+
+def test_settings_are_frozen() -> None:
+    made = settings(MINIMAL)
+    with pytest.raises(ValueError, match="frozen"):
+        made.prometheus.scrape_interval = "1m"  # type: ignore[misc]
+
+
+def test_all_problems_come_at_once_with_their_keys() -> None:
+    values = changed("cluster.endpoints", ["http://pve1.example.com"])
+    values = changed("prometheus.scrapeInterval", "15", values)
+    values = changed("prometheus.retentionsize", "40GB", values)
+    values = changed("network.bindAddress", "localhost", values)
+    values = changed("alertmanager", {}, values)
+    del values["cluster"]["name"]
+    found = problems(values)
+    assert found == {
+        "cluster.name": "is required and missing",
+        "cluster.endpoints[0]": "'http://pve1.example.com' is not an API address; "
+        "write https://pve1.example.com:8006",
+        "prometheus.scrapeInterval": "'15' is not a duration; write for example 15s, 5m, 1h30m or 30d",
+        "prometheus.retentionsize": "is not a known key; remove it or correct its spelling",
+        "network.bindAddress": "'localhost' is not an IP address; write 127.0.0.1 (this host only), "
+        "the address of one interface, or 0.0.0.0 for all",
+        "alertmanager": "is not a known key; remove it or correct its spelling",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "words"),
+    [
+        ("network.ports.grafana", None, "network.ports.grafana", "valid integer"),
+        (
+            "network.ports.grafana",
+            70000,
+            "network.ports.grafana",
+            "less than or equal to 65535, but it is 70000",
+        ),
+        ("network.ports", {"prometheus": 3000}, "network.ports", "same port"),
+        ("cluster.endpoints", [], "cluster.endpoints", "is empty; give at least one"),
+        ("cluster.discoveryTokenId", "discovery@pve", "cluster.discoveryTokenId", "user@realm!name"),
+        ("docker", {"target": "kubernetes"}, "docker", "'local', 'ssh'"),
+        ("docker", {"target": "ssh"}, "docker.host", "required and missing"),
+        ("images.prometheus", "prom/prometheus", "images.prometheus", "not pinned"),
+        ("images.prometheus", "prom/prometheus:latest", "images.prometheus", "not pinned"),
+        ("images.prometheus", "prom/prometheus@sha256:abc", "images.prometheus", "not an image reference"),
+        ("prometheus.retentionSize", "40 GB", "prometheus.retentionSize", "whole number and KB"),
+        ("prometheus.externalLabels", {"a-b": "x"}, "prometheus.externalLabels.a-b.[key]", "match pattern"),
+        ("prometheus.remoteWrite.url", "mimir.example.com", "prometheus.remoteWrite.url", "not a URL"),
+        ("scrape.labels", "most", "scrape.labels", "'full' or 'lean'"),
+        (
+            "scrape.staticHosts",
+            [{"name": "nas", "target": "nas"}],
+            "scrape.staticHosts[0].target",
+            "host:port",
+        ),
+        ("alerting.routes.critical", ["sms"], "alerting.routes.critical[0]", "'email', 'webhook'"),
+        ("alerting.routes.default", ["email"], "alerting", "alerting.email is missing"),
+        ("alerting.routes.default", ["slack"], "alerting", "alerting.slack is missing"),
+        ("containers.namePrefix", "My Stack", "containers.namePrefix", "match pattern"),
+        ("cluster", {**MINIMAL["cluster"], "caFile": "a.pem", "verifyTls": False}, "cluster", "contradict"),
+    ],
+)
+def test_a_wrong_value_is_named_and_mended(path: str, value: Any, key: str, words: str) -> None:
+    found = problems(changed(path, value))
+    assert list(found) == [key]
+    assert words in found[key]
+
+
+def test_a_missing_ca_file_is_told_before_anything_is_made() -> None:
+    found = problems(changed("cluster.caFile", "no/such/ca.pem"))
+    assert "no/such/ca.pem is not a readable file" in found["cluster.caFile"]
+
+
+def test_ssh_host_on_loopback_needs_a_way_to_grafana() -> None:
+    ssh = {"target": "ssh", "host": "monitoring.example.com"}
+    assert "grafana.apiUrl" in problems(changed("docker", ssh))["(stack)"]
+    given = changed("grafana.apiUrl", "http://127.0.0.1:13000", changed("docker", ssh))
+    assert settings(given).grafana.api_url == "http://127.0.0.1:13000"
+
+
+def test_missing_secrets_are_listed_with_the_command_that_sets_them() -> None:
+    found = problems(EXAMPLES["all-channels"], frozenset())
+    assert set(found) == {
+        *ALWAYS_REQUIRED,
+        *("smtpPassword", "webhookUrl", "slackUrl", "teamsUrl", "discordUrl", "telegramToken"),
+        "pagerdutyRoutingKey",
+    }
+    assert found["slackUrl"] == "is required and missing; run: pulumi config set --secret slackUrl"
+
+
+@pytest.mark.parametrize("secret", Secret)
+def test_a_secret_in_plain_text_is_refused_and_not_repeated(secret: Secret) -> None:
+    with pytest.raises(SettingsError) as caught:
+        validate({**MINIMAL, secret.value: "hunter2-in-plain"}, ALL_SECRETS - {secret.value}, ROOT)
+    assert [problem.key for problem in caught.value.problems] == [secret.value]
+    assert f"pulumi config set --secret {secret}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_misspelt_secret_is_told() -> None:
+    assert "no secret is known by that name" in problems(MINIMAL, ALL_SECRETS | {"slackURL"})["slackURL"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("15s", 15), ("1m30s", 90), ("2h", 7200), ("30d", 2_592_000), ("1y", 31_536_000)]
+)
+def test_durations_are_read_as_prometheus_reads_them(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "15", "0s", "1.5h", "5m1h", "-5m", "5 m"])
+def test_what_prometheus_would_refuse_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        seconds(text)
+
+
+def test_endpoints_get_the_api_port() -> None:
+    made = settings(
+        changed("cluster.endpoints", ["https://pve1.example.com", "https://pve2.example.com:443"])
+    )
+    assert made.cluster.endpoints == ("https://pve1.example.com:8006", "https://pve2.example.com:443")
+
+
+def test_load_reads_the_stack_config_and_keeps_secrets_closed() -> None:
+    plain = {f"pve-monitoring:{k}": json.dumps(v) for k, v in MINIMAL.items()}
+    secret = {f"pve-monitoring:{k}": f"value-of-{k}" for k in (*ALWAYS_REQUIRED, Secret.WEBHOOK_URL)}
+    pulumi.runtime.set_all_config({**plain, **secret}, list(secret))
+    made, secrets = configuration.load(ROOT)
+    assert made.cluster.name == "home"
+    assert Secret.WEBHOOK_URL in secrets
+    assert Secret.SLACK_URL not in secrets
+    assert isinstance(secrets[Secret.WEBHOOK_URL], pulumi.Output)
+
+
+def test_the_schema_of_the_project_names_every_key() -> None:
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text("utf-8"))
+    keys = {to_camel(name) for name in StackSettings.model_fields} | set(ALWAYS_REQUIRED)
+    assert set(project["config"]) == keys
+    assert all(entry["description"] and entry["type"] for entry in project["config"].values())
+    secrets = {key for key, entry in project["config"].items() if entry.get("secret")}
+    assert secrets == set(ALWAYS_REQUIRED)
+
+
+def test_the_production_example_uses_every_key_of_the_settings() -> None:
+    text = (ROOT / "docs" / "examples" / "Pulumi.production.yaml").read_text("utf-8")
+    assert [name for name in StackSettings.model_fields if to_camel(name) not in text] == []
+
+
+def test_only_one_file_reads_the_config() -> None:
+    files = [*Path("components").rglob("*.py"), Path("__main__.py")]
+    readers = [str(path) for path in files if "pulumi.Config" in path.read_text("utf-8")]
+    assert readers == ["components/settings.py"]

@@ -1,0 +1,226 @@
+"""The whole program without an engine: what it registers for every example, in update and in preview."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.settings import PROJECT, Secret, SettingsError
+from tests.support.examples import ALL_SECRETS, EXAMPLES, ROOT
+from tests.support.pulumi_harness import Recording, deploy, plain_texts, secret_texts
+
+CONTAINER = "docker:index/container:Container"
+VOLUME = "docker:index/volume:Volume"
+
+SECRETS = {f"{PROJECT}:{secret}": f"secret-value-of-{secret}" for secret in Secret}
+
+
+def program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"))
+
+
+@cache
+def run(name: str, *, preview: bool = False) -> Recording:
+    config = {f"{PROJECT}:{key}": value for key, value in EXAMPLES[name].items()}
+    return deploy(program, config=config, secrets=SECRETS, preview=preview)
+
+
+def services(recording: Recording) -> list[Any]:
+    """Containers that stay; the writers of configuration end by themselves."""
+    return [c for c in recording.of(CONTAINER) if not c.inputs.get("attach")]
+
+
+def writers(recording: Recording) -> list[Any]:
+    return [c for c in recording.of(CONTAINER) if c.inputs.get("attach")]
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_deploys(name: str, *, preview: bool) -> None:
+    recording = run(name, preview=preview)
+    # Five services, each with its writer.
+    assert len(services(recording)) == 5
+    assert len(writers(recording)) == 5
+    assert len(recording.of("grafana:oss/dashboard:Dashboard")) >= 3
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+class TestInvariants:
+    """What holds for every configuration."""
+
+    def test_no_resource_uses_a_default_provider(self, name: str) -> None:
+        missing = [
+            r.name
+            for r in run(name).custom
+            if not r.type.startswith("pulumi:providers:") and not r.request.provider
+        ]
+        assert missing == []
+
+    def test_every_resource_has_a_component_as_parent(self, name: str) -> None:
+        assert [
+            r.name for r in run(name).custom if "pulumi:pulumi:Stack" in r.request.parent.split("$")[-1]
+        ] == []
+
+    def test_urns_are_unique(self, name: str) -> None:
+        urns = [r.urn for r in run(name).registrations]
+        assert len(set(urns)) == len(urns)
+
+    def test_every_component_registers_its_outputs(self, name: str) -> None:
+        recording = run(name)
+        components = {r.urn for r in recording.registrations if r.type.startswith(f"{PROJECT}:components:")}
+        assert components == {
+            urn for urn in recording.outputs if f"{PROJECT}:components:" in urn.split("::")[2].split("$")[-1]
+        }
+
+    def test_every_service_is_limited_hardened_and_watched(self, name: str) -> None:
+        for container in services(run(name)):
+            inputs = container.inputs
+            assert inputs["healthcheck"]["tests"][0] == "CMD"
+            assert inputs["memory"] == inputs["memorySwap"] > 0
+            assert inputs["restart"] == "unless-stopped"
+            assert inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}
+            assert inputs["capabilities"] == {"drops": ["ALL"]}
+            assert inputs["securityOpts"] == ["no-new-privileges:true"]
+            assert inputs["user"].split(":")[0] not in ("", "0", "root")
+            assert inputs["wait"] is True
+            assert set(container.request.replaceOnChanges) == {"healthcheck", "tmpfs"}
+            assert container.request.deleteBeforeReplace
+
+    def test_root_file_systems_are_read_only_but_grafanas(self, name: str) -> None:
+        writable = [c.name for c in services(run(name)) if not c.inputs["readOnly"]]
+        assert writable == ["grafana-a"]
+
+    def test_ports_are_published_on_the_bind_address_only(self, name: str) -> None:
+        bind = EXAMPLES[name].get("network", {}).get("bindAddress", "127.0.0.1")
+        ports = [port for c in run(name).of(CONTAINER) for port in c.inputs.get("ports") or []]
+        assert ports
+        assert {port["ip"] for port in ports} == {bind}
+
+    def test_history_is_protected_as_the_settings_say(self, name: str) -> None:
+        wanted = EXAMPLES[name].get("containers", {}).get("protectData", True)
+        data = [v for v in run(name).of(VOLUME) if v.name.endswith("-data")]
+        assert len(data) == 4
+        for volume in data:
+            assert volume.request.protect is wanted
+            assert volume.request.retainOnDelete is wanted
+            assert set(volume.request.ignoreChanges) >= {"labels", "driverOpts"}
+
+    def test_images_are_used_by_id(self, name: str) -> None:
+        for container in services(run(name)):
+            assert container.inputs["image"].startswith("sha256:") or container.name == "discovery-a"
+
+    def test_no_secret_leaves_in_plain(self, name: str) -> None:
+        for registration in run(name).custom:
+            leaked = [t for t in plain_texts(registration.raw_inputs) if "secret-value-of-" in t]
+            assert leaked == [], registration.name
+
+    def test_no_secret_is_in_an_environment_a_command_or_a_label(self, name: str) -> None:
+        for container in run(name).of(CONTAINER):
+            for key in ("envs", "command", "entrypoints", "labels", "healthcheck"):
+                assert "secret-value-of-" not in json.dumps(container.inputs.get(key))
+
+    def test_secrets_are_delivered_below_the_directory_of_mode_0400(self, name: str) -> None:
+        for writer in writers(run(name)):
+            for upload in writer.raw_inputs["uploads"]:
+                if any("secret-value-of-" in text for text in secret_texts(upload["content"])):
+                    assert upload["file"].startswith("/payload/secrets/")
+
+    def test_services_wait_for_their_configuration(self, name: str) -> None:
+        recording = run(name)
+        for container in services(recording):
+            writer = recording.named(f"{container.name}-config-writer")
+            assert writer.urn in container.request.dependencies
+
+    def test_a_changed_configuration_restarts_only_what_reads_it_once(self, name: str) -> None:
+        labelled = {c.name for c in services(run(name)) if c.inputs.get("labels")}
+        assert labelled == {"pve-exporter-a", "discovery-a", "grafana-a"}
+
+    def test_content_comes_after_the_server_and_dashboards_after_their_data(self, name: str) -> None:
+        recording = run(name)
+        server = recording.named("grafana-a").urn
+        for registration in recording.custom:
+            if registration.type.startswith("grafana:oss/"):
+                assert server in registration.request.dependencies, registration.name
+        source = recording.named("datasource-prometheus").urn
+        for dashboard in recording.of("grafana:oss/dashboard:Dashboard"):
+            assert source in dashboard.request.dependencies
+
+    def test_inputs_of_providers_are_known_in_a_preview(self, name: str) -> None:
+        providers = [r for r in run(name, preview=True).custom if r.type.startswith("pulumi:providers:")]
+        assert {p.type.rsplit(":", 1)[1] for p in providers} == {"docker", "grafana"}
+        unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+        assert [p.name for p in providers if unknown in json.dumps(p.raw_inputs)] == []
+
+
+def test_a_second_run_registers_the_same() -> None:
+    config = {f"{PROJECT}:{key}": value for key, value in EXAMPLES["dev"].items()}
+    first, second = (deploy(program, config=config, secrets=SECRETS) for _ in range(2))
+    assert {r.urn: r.inputs for r in first.custom} == {r.urn: r.inputs for r in second.custom}
+
+
+def test_dashboards_name_data_sources_that_are_created() -> None:
+    recording = run("dev")
+    sources = {r.inputs["uid"] for r in recording.of("grafana:oss/dataSource:DataSource")}
+    for dashboard in recording.of("grafana:oss/dashboard:Dashboard"):
+        used = set(_datasource_uids(json.loads(dashboard.inputs["configJson"])))
+        # "-- Grafana --" holds annotations, variables stand for one of ours.
+        assert {uid for uid in used if not uid.startswith(("$", "-"))} <= sources | {"grafana"}, (
+            dashboard.name
+        )
+
+
+def _datasource_uids(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = value.get("datasource")
+        here = [own["uid"]] if isinstance(own, dict) and own.get("uid") else []
+        return here + [uid for item in value.values() for uid in _datasource_uids(item)]
+    return [uid for item in value for uid in _datasource_uids(item)] if isinstance(value, list) else []
+
+
+def test_the_writers_failure_fails_the_deployment_with_what_it_said() -> None:
+    config = {f"{PROJECT}:{key}": value for key, value in EXAMPLES["minimal"].items()}
+    said = {CONTAINER: {"exitCode": 1, "containerLogs": "cp: write error: No space left on device\n"}}
+    with pytest.raises(pulumi.RunError, match="No space left on device") as caught:
+        deploy(program, config=config, secrets=SECRETS, outputs=said)
+    assert "pulumi up --replace 'urn:pulumi:test::pve-monitoring::" in str(caught.value)
+
+
+def _mistakes() -> dict[str, Callable[[dict[str, Any]], None]]:
+    return {
+        "unknown key": lambda config: config.update({"nonsense": 1}),
+        "missing cluster": lambda config: config.pop("cluster"),
+        "wrong type": lambda config: config.update({"prometheus": ["15s"]}),
+        "plain secret": lambda config: config.update({"grafanaAdminPassword": "hunter2"}),
+    }
+
+
+@pytest.mark.parametrize("mistake", _mistakes())
+def test_bad_settings_register_nothing(mistake: str) -> None:
+    values = dict(EXAMPLES["minimal"])
+    _mistakes()[mistake](values)
+    config = {f"{PROJECT}:{key}": value for key, value in values.items()}
+    secrets = {key: value for key, value in SECRETS.items() if key not in config}
+    registered: list[str] = []
+
+    def recorded() -> None:
+        program()
+        registered.append("the program went on")
+
+    with pytest.raises(SettingsError) as caught:
+        deploy(recorded, config=config, secrets=secrets)
+    assert registered == []
+    assert caught.value.problems
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_program_is_about_a_page() -> None:
+    lines = Path("__main__.py").read_text("utf-8").splitlines()
+    assert len(lines) <= 66
+    assert len(ALL_SECRETS) == len(Secret)

@@ -1,0 +1,91 @@
+"""Stack configurations that all renderers and the program are tried with."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.settings import PROJECT, Secret, StackSettings, validate
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+MINIMAL: dict[str, Any] = {
+    "cluster": {
+        "name": "home",
+        "endpoints": ["https://192.0.2.11:8006"],
+        "discoveryTokenId": "discovery@pve!monitoring",
+        "exporterTokenId": "exporter@pve!monitoring",
+    },
+    "alerting": {"routes": {"default": ["webhook"]}},
+}
+
+ALL_CHANNELS: dict[str, Any] = {
+    **MINIMAL,
+    "alerting": {
+        "routes": {
+            "default": ["email"],
+            "critical": ["email", "webhook", "slack", "teams", "discord", "telegram", "pagerduty"],
+            "info": ["webhook"],
+        },
+        "email": {
+            "to": ["a@example.com", "b@example.com"],
+            "from": "m@example.com",
+            "smarthost": "smtp.example.com:587",
+            "username": "m",
+        },
+        "slack": {"channel": "#ops"},
+        "telegram": {"chatId": -100123},
+        "runbookBaseUrl": "https://git.example.com/ops",
+    },
+}
+
+LEAN_WITH_EVERYTHING: dict[str, Any] = {
+    **MINIMAL,
+    "prometheus": {
+        "scrapeInterval": "30s",
+        "retentionTime": "90d",
+        "retentionSize": "40GB",
+        "externalLabels": {"site": "a"},
+        "remoteWrite": {"url": "https://mimir.example.com/api/v1/push", "username": "u"},
+    },
+    "scrape": {
+        "labels": "lean",
+        "proxyUrl": "http://jump.example.com:3128",
+        "staticHosts": [{"name": "nas", "target": "nas.example.com:9100"}],
+    },
+    "network": {"ports": {"discovery": None, "pveExporter": None}, "extraNetworks": ["vlan20"]},
+    "images": {"registryPrefix": "mirror.example.com/hub", "discovery": "registry.example.com/d:1.0"},
+}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
+    own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
+    plain = {k: v for k, v in own.items() if not (isinstance(v, dict) and "secure" in v)}
+    return {key: value if value is not None else {} for key, value in plain.items()}
+
+
+def _without_files(values: dict[str, Any]) -> dict[str, Any]:
+    """The same without the CA file, which only the machine it was written for has."""
+    values = copy.deepcopy(values)
+    values["cluster"].pop("caFile", None)
+    return values
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "minimal": MINIMAL,
+    "all-channels": ALL_CHANNELS,
+    "lean-with-everything": LEAN_WITH_EVERYTHING,
+    "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
+    "production": _without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
+}
+
+ALL_SECRETS = frozenset(secret.value for secret in Secret)
+
+
+def settings(values: dict[str, Any], secrets: frozenset[str] = ALL_SECRETS) -> StackSettings:
+    """Validated settings of an example."""
+    return validate(values, secrets, ROOT)
