@@ -27,7 +27,7 @@ CONTEXT = ROOT / "lab" / "cluster"
 LABEL = "org.pve-monitoring.lab"
 CONTROL_PORT = 8080
 # The user of the simulated cluster's image: it alone may read the key of its certificate.
-_UID = 10002
+_UID = 10001
 
 Report = Callable[[str], None]
 

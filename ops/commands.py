@@ -167,17 +167,17 @@ def _await_health(stack: Stack, client: docker.DockerClient) -> list[Part]:
 
 def show(stack: Stack, client: docker.DockerClient, stand_ins: frozenset[str], lab: Lab | None) -> None:
     """Print the table of a stack's parts, and how to log in."""
-    made = table(f"Stack {stack.name}", "part", "URL", "state", "image")
+    made = table(f"Stack {stack.name}", "part", "state", "URL", "image")
     for part in parts(stack, client):
         colour = "green" if part.healthy else "red"
         made.add_row(
             str(part.instance.service),
-            part.url or "(not published)",
             f"[{colour}]{part.state}[/]",
+            part.url or "(not published)",
             _image_note(part, stack, stand_ins),
         )
     if lab is not None:
-        made.add_row("simulated cluster", lab.control_url, "[green]running[/]", "lab/cluster")
+        made.add_row("simulated cluster", "[green]running[/]", lab.control_url, "built from lab/cluster")
     console.print()
     console.print(made)
     password = pulumi_cli.DEV_PASSPHRASE if lab is not None else "(pulumi config get grafanaAdminPassword)"

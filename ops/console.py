@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+# Where the output is kept (a log, a pull request), tables get the width they need.
+_WIDTH_OF_LOGS = 110
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_LOGS)
 
 
 class OpsError(Exception):
@@ -33,15 +37,14 @@ def progress(text: str) -> Iterator[ProgressLine]:
 
 
 class ProgressLine:
-    """Takes progress, one line at a time; where nobody watches a terminal, it stays quiet."""
+    """Takes progress, one line at a time."""
 
-    def __init__(self, show: object) -> None:
+    def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
 
     def __call__(self, detail: str) -> None:
         """Show a detail."""
-        if callable(self._show):
-            self._show(detail)
+        self._show(detail)
 
 
 def _short(text: str, width: int = 90) -> str:

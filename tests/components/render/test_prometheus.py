@@ -13,6 +13,8 @@ from components.topology import plan
 from tests.support.examples import EXAMPLES, MINIMAL, ROOT, settings
 from tests.support.promtool import promtool
 
+GRAFANA = "https://grafana.example.com"
+
 
 def rendered(name: str) -> dict[str, Any]:
     made = settings(EXAMPLES[name])
@@ -31,7 +33,7 @@ def test_prometheus_accepts_it_with_the_rules(name: str, tmp_path: Path) -> None
     (tmp_path / "rules").mkdir()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "remote_write_password").write_text("x", "utf-8")
-    for file, text in render.rule_files(ROOT / "rules", made.alerting.runbook_base_url).items():
+    for file, text in render.rule_files(ROOT / "rules", made.alerting.runbook_base_url, GRAFANA).items():
         (tmp_path / "rules" / file).write_text(text, "utf-8")
     tmp_path.chmod(0o755)
     result = promtool("check", "config", "prometheus.yml", directory=tmp_path)
@@ -127,7 +129,7 @@ def test_rendering_is_deterministic() -> None:
 
 
 def test_rule_files_leave_tests_out_and_complete_runbook_links() -> None:
-    files = render.rule_files(ROOT / "rules", "https://git.example.com/ops")
+    files = render.rule_files(ROOT / "rules", "https://git.example.com/ops", GRAFANA)
     assert files
     assert not [name for name in files if "_test" in name]
     links = [
@@ -141,6 +143,11 @@ def test_rule_files_leave_tests_out_and_complete_runbook_links() -> None:
     assert {link.split("/docs/runbooks/")[0] for link in links} == {"https://git.example.com/ops"}
 
 
+def test_links_to_dashboards_lead_to_grafana() -> None:
+    text = "".join(render.rule_files(ROOT / "rules", None, GRAFANA).values())
+    assert text.count("dashboard_url:") == text.count(f"dashboard_url: {GRAFANA}/d/") > 0
+
+
 def test_without_a_base_url_links_are_paths_in_the_project() -> None:
-    files = render.rule_files(ROOT / "rules", None)
+    files = render.rule_files(ROOT / "rules", None, GRAFANA)
     assert "runbook_url: docs/runbooks/" in "".join(files.values())
