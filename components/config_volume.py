@@ -91,8 +91,9 @@ class ConfigVolume(pulumi.ComponentResource):
     """A volume that holds the configuration of one instance.
 
     Attributes:
-        volume_name: mount it read-only; depend on `writer`, or the service starts before its files are there.
-        writer: the container that writes.
+        volume_name: mount it read-only.
+        written: the writer, once it has written: depend on it, or the service starts before its files are
+            there, or although they couldn't be written.
         writer_id: changes with every change of a file: as a label it restarts a service that reads its
             configuration at start only.
     """
@@ -100,7 +101,7 @@ class ConfigVolume(pulumi.ComponentResource):
     TYPE = "pve-monitoring:components:ConfigVolume"
 
     volume_name: pulumi.Output[str]
-    writer: docker.Container
+    written: pulumi.Output[docker.Container]
     writer_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: ConfigVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -111,9 +112,9 @@ class ConfigVolume(pulumi.ComponentResource):
         self.volume_name = volume.name
         self.writer = self._writer(name, args, child)
         self.writer_id = self.writer.id
-        pulumi.Output.all(self.writer.exit_code, self.writer.container_logs, self.writer.urn).apply(
-            lambda result: _ensure_written(args.volume_name, *result)
-        )
+        self.written = pulumi.Output.all(
+            self.writer.exit_code, self.writer.container_logs, self.writer.urn
+        ).apply(lambda result: self._ensure_written(args.volume_name, result), run_with_unknowns=True)
         self.register_outputs({"volume_name": self.volume_name, "writer_id": self.writer_id})
 
     def _writer(self, name: str, args: ConfigVolumeArgs, child: pulumi.ResourceOptions) -> docker.Container:
@@ -152,17 +153,18 @@ class ConfigVolume(pulumi.ComponentResource):
             opts=child,
         )
 
+    def _ensure_written(self, volume: str, result: object) -> docker.Container:
+        """Fail the deployment if the writer did.
 
-def _ensure_written(volume: str, exit_code: int | None, logs: str | None, urn: str) -> None:
-    """Fail the deployment if the writer did.
-
-    Raises:
-        pulumi.RunError: with what the writer said and how to go on.
-    """
-    if exit_code in (None, 0):
-        return
-    said = (logs or "").strip() or "it said nothing"
-    raise pulumi.RunError(
-        f"volume {volume}: {said} (exit code {exit_code}).\n"
-        f"Mend the cause, then run: pulumi up --replace '{urn}' (make up does it by itself)."
-    )
+        Raises:
+            pulumi.RunError: with what the writer said and how to go on.
+        """
+        # In a preview nothing has run: the values are unknown, which is neither a list nor a number.
+        exit_code, logs, urn = result if isinstance(result, list) else (None, None, None)
+        if isinstance(exit_code, int | float) and exit_code != 0:
+            said = str(logs or "").strip() or "it said nothing"
+            raise pulumi.RunError(
+                f"volume {volume}: {said} (exit code {exit_code:.0f}).\n"
+                f"Mend the cause, then run: pulumi up --replace '{urn}' (make up does it by itself)."
+            )
+        return self.writer

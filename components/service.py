@@ -107,7 +107,7 @@ class Service(pulumi.ComponentResource):
                 read_only=spec.read_only,
             ),
             args.settings,
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[config.writer])),
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[config.written])),
         )
         self.container_name = self.container.name
         self.register_outputs({"container_name": self.container_name})

@@ -26,6 +26,8 @@ CONTEXT = ROOT / "lab" / "cluster"
 # Everything that the lab makes bears this label; `down` removes what bears it, and nothing else.
 LABEL = "org.pve-monitoring.lab"
 CONTROL_PORT = 8080
+# The name by which containers reach the lab, whatever its container is called.
+ALIAS = "pve-lab"
 # The user of the simulated cluster's image: it alone may read the key of its certificate.
 _UID = 10001
 
@@ -37,7 +39,7 @@ class Lab:
     """One simulated cluster.
 
     Attributes:
-        name: of the container and its network; containers on that network reach it by this name.
+        name: of the container and its network.
         control_port: port on 127.0.0.1 where faults are set and notifications are read.
         hosts: number of simulated hosts, 3 to 50.
         guests: number of simulated guests, 12 to 5,000.
@@ -130,7 +132,7 @@ def _start(
         **dict(lab.environment),
     }
     # Every member's name leads to the one container, which tells by the name who was asked.
-    endpoint = client.api.create_endpoint_config(aliases=[lab.name, *lab.members])
+    endpoint = client.api.create_endpoint_config(aliases=[ALIAS, *lab.members])
     networking: Any = {lab.name: endpoint}
     created = client.api.create_container(
         image,

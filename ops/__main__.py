@@ -12,7 +12,7 @@ from lab.apply import ApplyError
 from lab.environment import LabError
 from lab.images.errors import ImageError
 from lab.stack_config import StackConfigError
-from ops import commands
+from ops import benchmark, commands, testing
 from ops.console import OpsError, console
 from ops.stack import selected
 
@@ -48,6 +48,18 @@ def preview(stack: StackName) -> None:
 def drift(stack: StackName) -> None:
     """Compare the program with what runs: exit 0 no drift, 2 drift, 1 error."""
     commands.drift(stack)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Lint, types and all layers of tests; arguments go to pytest."""
+    sys.exit(testing.test(context.args))
+
+
+@app.command()
+def bench() -> None:
+    """Measure what the README promises, on the development stack; ends in a table."""
+    benchmark.bench()
 
 
 def main() -> None:

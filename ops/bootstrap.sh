@@ -46,5 +46,7 @@ if [ "${1:-}" != --only-uv ]; then
     [ -x .venv/bin/python ] || "$UV" venv --quiet .venv
     echo "setup: installing the packages of requirements.lock into .venv"
     "$UV" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+    # The Pulumi CLI reads the list of SDKs from uv.lock (docs/adr/0006-a-lock-without-addresses.md).
+    "$UV" lock --quiet --python .venv/bin/python
     touch .venv/.ready
 fi

@@ -26,9 +26,7 @@ _DRIFT_EXIT_CODE = 7
 
 def up(name: str) -> None:
     """Bring a stack up; ends with the table of its parts."""
-    lab = lab_of(name)
-    if lab is not None:
-        ensure_certificates(lab_environment.CACHE / "tls", lab.members)
+    lab = prepare_lab(name)
     stack = load(name)
     client = docker_daemon.connect()
     check_ports(stack, client)
@@ -48,6 +46,14 @@ def up(name: str) -> None:
     if unhealthy:
         names = ", ".join(part.instance.container_name for part in unhealthy)
         raise OpsError(f"not healthy: {names}; see: docker logs <name>")
+
+
+def prepare_lab(name: str) -> Lab | None:
+    """Make the certificates that the development stack's settings name, and return its lab."""
+    lab = lab_of(name)
+    if lab is not None:
+        ensure_certificates(lab_environment.CACHE / "tls", lab.members)
+    return lab
 
 
 def lab_of(name: str) -> Lab | None:
@@ -231,6 +237,7 @@ def status(name: str) -> None:
 def preview(name: str) -> None:
     """Show what `up` would change."""
     docker_daemon.connect()
+    prepare_lab(name)
     cli = _require_cli()
     cli.ensure_stack(name)
     sys.exit(cli.run("preview", "--stack", name, "--diff"))
@@ -238,6 +245,8 @@ def preview(name: str) -> None:
 
 def drift(name: str) -> None:
     """Compare the program with reality; exit 2 where they differ, 1 if they couldn't be compared."""
+    docker_daemon.connect()
+    prepare_lab(name)
     cli = _require_cli()
     cli.ensure_stack(name)
     step("comparing the program with what runs")

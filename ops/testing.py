@@ -1,0 +1,65 @@
+"""`ops test`: prepares what the tests need, then lint, types, and all layers of tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from lab import images
+from lab.images.errors import ImageError
+from ops import docker_daemon, pulumi_cli
+from ops.commands import prepare_lab
+from ops.console import OpsError, console, note, progress, step
+from ops.pulumi_cli import ROOT, CliUnavailable
+from ops.stack import load
+
+_CHECKS = (
+    ("ruff", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy --strict", ["mypy", "."]),
+    ("dashboards as rendered", ["python", "-m", "dashboards", "--check"]),
+)
+
+
+def test(arguments: list[str]) -> int:
+    """Run everything; returns the exit code of the first thing that failed.
+
+    Args:
+        arguments: handed to pytest; with any given, lint and types are left out.
+    """
+    environment = _prepare()
+    for name, words in () if arguments else _CHECKS:
+        step(name)
+        code = _run(words, environment)
+        if code != 0:
+            console.print(f"[bold red]✗[/] {name} failed (see above); the tests were not run")
+            return code
+    step("tests")
+    # Nothing after it: pytest's own closing line is the last one.
+    return _run(["pytest", *(arguments or ["-q"])], environment)
+
+
+def _run(words: list[str], environment: dict[str, str]) -> int:
+    program = str(ROOT / ".venv" / "bin" / words[0])
+    return subprocess.run([program, *words[1:]], cwd=ROOT, env=environment, check=False).returncode
+
+
+def _prepare() -> dict[str, str]:
+    """Get Docker, images and the CLI where they can be had; tests that lack them say so themselves."""
+    step("preparing: Docker, images, Pulumi CLI")
+    environment = dict(os.environ)
+    try:
+        client = docker_daemon.connect()
+        prepare_lab("dev")
+        with progress("  images") as line:
+            images.ensure_all(load("dev").image_references(), client, line)
+    except (OpsError, ImageError) as error:
+        note(f"tests with containers will be skipped: {error}")
+    try:
+        cli = pulumi_cli.find()
+        cli.ensure_plugins()
+        environment["PATH"] = f"{Path(cli.command).parent}{os.pathsep}{environment['PATH']}"
+    except (CliUnavailable, OpsError) as error:
+        note(f"tests with the real engine will be skipped: {error}")
+    return environment

@@ -1,0 +1,56 @@
+"""One stack for all end-to-end tests, and the reasons why there may be none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, PYTHON_BASE, Service
+from tests.support.platform import CLI, Platform
+
+NEEDED = (*(s for s in Service if s is not Service.DISCOVERY), CONFIG_WRITER, PYTHON_BASE)
+
+
+@pytest.fixture(scope="session")
+def docker_ready() -> None:
+    """Skip, with the reason, where there is no daemon or an image is missing."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker daemon answers ({type(error).__name__}); make test starts one")
+    missing = [DEFAULT_REFERENCES[key] for key in NEEDED if not client.images.list(DEFAULT_REFERENCES[key])]
+    if missing:
+        pytest.skip(f"images are missing: {', '.join(missing)}; make test gets or builds them")
+
+
+@pytest.fixture(scope="session")
+def cli() -> None:
+    """Skip where there is no Pulumi CLI."""
+    if CLI is None:
+        pytest.skip("the Pulumi CLI is not on PATH: nothing of this was seen with the real engine")
+
+
+@pytest.fixture(scope="session")
+def platform(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running stack, made with the CLI where there is one; torn down at the end."""
+    made = Platform("e2e", tmp_path_factory.mktemp("e2e"))
+    made.destroy()
+    try:
+        made.up()
+        yield made
+    finally:
+        made.destroy()
+
+
+@pytest.fixture
+def calm(platform: Platform) -> Iterator[Platform]:
+    """The running stack without faults, and with empty sinks."""
+    platform.control.clear()
+    platform.control.clear_hooks()
+    platform.control.clear_mail()
+    yield platform
+    platform.control.clear()

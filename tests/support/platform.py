@@ -1,0 +1,229 @@
+"""A whole stack on this machine for tests: its own names, ports, simulated cluster and state."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import requests
+import yaml
+from docker.models.containers import Container
+
+from components.images import Service
+from lab import apply as without_cli
+from lab import environment, stack_config
+from lab.cluster.client import LabClient
+from lab.environment import Lab
+from ops.pulumi_cli import DEV_PASSPHRASE, ROOT
+
+PORT_OFFSET = 12_000
+CLI = shutil.which("pulumi")
+
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, check: Callable[[], T], seconds: float, every: float = 1.0) -> T:
+    """Call `check` until it gives something truthy.
+
+    Raises:
+        AssertionError: it never did, with the last thing it gave or raised.
+    """
+    deadline, last = time.monotonic() + seconds, None
+    while time.monotonic() < deadline:
+        try:
+            last = check()
+            if last:
+                return last
+        except (requests.RequestException, LookupError, AssertionError) as error:
+            last = error  # type: ignore[assignment]
+        time.sleep(every)
+    raise AssertionError(f"{what}: not within {seconds:.0f} s; last: {last!r}")
+
+
+@dataclass
+class Platform:
+    """One stack.
+
+    Attributes:
+        name: of the stack; also in the names of all it makes.
+        directory: for its stack file and state.
+        offset: added to the development stack's ports.
+        changes: values that differ from the development stack, by dotted key.
+    """
+
+    name: str
+    directory: Path
+    offset: int = PORT_OFFSET
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = docker.from_env(timeout=300)
+        self.prefix = f"pve-monitoring-{self.name}"
+        self.lab = Lab(name=f"pve-lab-{self.name}", control_port=18080 + self.offset)
+        self.control = LabClient(self.lab.control_url)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.write_config(**self.changes)
+
+    # --- configuration
+
+    @property
+    def stack_file(self) -> Path:
+        return self.directory / f"Pulumi.{self.name}.yaml"
+
+    def write_config(self, **changes: Any) -> None:
+        """Write the stack file: the development stack's, under other names and ports, and faster."""
+        document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text("utf-8"))
+        ports = {
+            "prometheus": 9090,
+            "alertmanager": 9093,
+            "grafana": 3000,
+            "discovery": 8000,
+            "pveExporter": 9221,
+        }
+        ours: dict[str, Any] = {
+            "network.extraNetworks": [self.lab.name],
+            "network.ports": {name: port + self.offset for name, port in ports.items()},
+            "containers.namePrefix": self.prefix,
+            "prometheus.scrapeInterval": "5s",
+            "discovery.refreshSeconds": 5,
+            "alerting.groupWait": "1s",
+            "alerting.groupInterval": "5s",
+        }
+        config = copy.deepcopy(document["config"])
+        for path, value in {**ours, **changes}.items():
+            *parents, last = f"pve-monitoring:{path}".split(".")
+            target = config
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[last] = value
+        document["config"] = config
+        self.stack_file.write_text(yaml.safe_dump(document), "utf-8")
+
+    # --- with the CLI
+
+    @property
+    def environment(self) -> dict[str, str]:
+        state = self.directory / "state"
+        state.mkdir(exist_ok=True)
+        return {
+            **os.environ,
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": DEV_PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_ERROR_OUTPUT_STRING": "true",
+            "PATH": f"{ROOT / '.venv' / 'bin'}:{ROOT / '.cache' / 'tools' / 'bin'}:{os.environ['PATH']}",
+        }
+
+    def pulumi(self, *words: str, **environment_: str) -> subprocess.CompletedProcess[str]:
+        """Run the CLI on the project with this stack's file; returns what it printed."""
+        file = ["--config-file", str(self.stack_file)]
+        return self._run([*words, "--stack", self.name, *file], ROOT, environment_)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Resources in the stack's state."""
+        result = self._run(["stack", "export", "--stack", self.name], self.directory, {})
+        found: list[dict[str, Any]] = json.loads(result.stdout)["deployment"].get("resources") or []
+        return found
+
+    def up_with_cli(self, *words: str, **environment_: str) -> subprocess.CompletedProcess[str]:
+        # `pulumi stack` takes no --config-file and writes beside Pulumi.yaml: a copy in our own directory.
+        shutil.copy(ROOT / "Pulumi.yaml", self.directory)
+        self._run(["stack", "select", "--create", self.name], self.directory, {})
+        return self.pulumi("up", "--yes", "--skip-preview", *words, **environment_)
+
+    def _run(
+        self, words: list[str], directory: Path, environment_: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        assert CLI is not None
+        return subprocess.run(
+            [CLI, *words, "--non-interactive"],
+            cwd=directory,
+            env={**self.environment, **environment_},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    # --- without it
+
+    def up_without_cli(self) -> without_cli.Summary:
+        config = stack_config.read(self.stack_file, DEV_PASSPHRASE)
+        return without_cli.apply(ROOT, self.name, config, self.client, lambda _: None)
+
+    # --- both
+
+    def start_lab(self) -> None:
+        environment.up(self.lab, self.client, lambda _: None)
+
+    def up(self) -> None:
+        """Bring the lab and the stack up, with the CLI where there is one."""
+        self.start_lab()
+        if CLI is None:
+            self.up_without_cli()
+            return
+        result = self.up_with_cli()
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def destroy(self) -> None:
+        """Remove everything, whoever made it."""
+        if CLI is not None and (self.directory / "state" / ".pulumi").exists():
+            self.pulumi("destroy", "--yes", "--skip-preview")
+        without_cli.destroy(self.name, self.client, lambda _: None)
+        environment.down(self.lab, self.client, lambda _: None)
+        for container in self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"}):
+            container.remove(force=True, v=True)
+        for volume in self.client.volumes.list(filters={"name": f"{self.prefix}-"}):
+            volume.remove(force=True)
+        for network in self.client.networks.list(names=[f"^{self.prefix}-"]):
+            network.remove()
+
+    # --- what runs
+
+    def container(self, service: Service) -> Container:
+        return self.client.containers.get(f"{self.prefix}-{service}-a")
+
+    def log(self, service: Service) -> str:
+        return self.container(service).logs().decode(errors="replace")
+
+    def url(self, service: Service) -> str:
+        ports = {
+            Service.PROMETHEUS: 9090,
+            Service.ALERTMANAGER: 9093,
+            Service.GRAFANA: 3000,
+            Service.DISCOVERY: 8000,
+            Service.PVE_EXPORTER: 9221,
+        }
+        return f"http://127.0.0.1:{ports[service] + self.offset}"
+
+    def get(self, service: Service, path: str, **parameters: Any) -> Any:
+        response = requests.get(f"{self.url(service)}{path}", params=parameters, timeout=15)
+        response.raise_for_status()
+        return response.json()
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Result of an instant query."""
+        answer = self.get(Service.PROMETHEUS, "/api/v1/query", query=expression)
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Active scrape targets."""
+        answer = self.get(Service.PROMETHEUS, "/api/v1/targets", state="active")
+        found: list[dict[str, Any]] = answer["data"]["activeTargets"]
+        return found
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Alerts as Alertmanager has them."""
+        found: list[dict[str, Any]] = self.get(Service.ALERTMANAGER, "/api/v2/alerts")
+        return found
