@@ -17,10 +17,12 @@ from docker.types import LogConfig
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from components.render.build import content_tag
-from lab import certificates, images
+from lab import images
+from lab.cluster import tls
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "lab"
+CERTIFICATES = CACHE / "tls"
 CONTEXT = ROOT / "lab" / "cluster"
 
 # Everything that the lab makes bears this label; `down` removes what bears it, and nothing else.
@@ -61,8 +63,8 @@ class Lab:
 
     @property
     def members(self) -> list[str]:
-        """DNS names of the API's members."""
-        return [f"pve{n}.lab" for n in range(1, self.hosts + 1)]
+        """Names of the simulated hosts; their DNS names end in .lab."""
+        return [f"pve{n}" for n in range(1, self.hosts + 1)]
 
 
 class LabError(Exception):
@@ -76,19 +78,24 @@ def up(lab: Lab, client: docker.DockerClient, report: Report) -> None:
         LabError: it doesn't answer within a minute.
         lab.images.errors.ImageError: its image can't be had.
     """
-    tls = certificates.ensure(CACHE / "tls", lab.members)
+    ensure_certificates(lab)
     python = images.ensure("python:3.13-slim", client, report).reference
     tag = f"pve-monitoring-lab:{content_tag(CONTEXT, python)}"
     if not client.images.list(tag):
         images.build(CONTEXT, tag, client, report)
-    wanted = content_tag(CONTEXT, repr(lab), tls.ca.read_text("utf-8"))
+    wanted = content_tag(CONTEXT, repr(lab), (CERTIFICATES / tls.AUTHORITY).read_text("utf-8"))
     container = _existing(lab, client)
     if container is None or container.status != "running" or container.labels.get(LABEL) != wanted:
         if container is not None:
             container.remove(force=True)
         report(f"starting {lab.name}: {lab.hosts} hosts, {lab.guests} guests")
-        _start(lab, client, tag, wanted, tls)
+        _start(lab, client, tag, wanted)
     _await(lab, client)
+
+
+def ensure_certificates(lab: Lab) -> None:
+    """Make the certificates of the simulated API, unless what is there will do."""
+    tls.ensure(CERTIFICATES, lab.members)
 
 
 def down(lab: Lab, client: docker.DockerClient, report: Report) -> None:
@@ -119,20 +126,20 @@ def ensure_network(lab: Lab, client: docker.DockerClient) -> None:
         client.networks.create(lab.name, driver="bridge", labels={LABEL: lab.name})
 
 
-def _start(
-    lab: Lab, client: docker.DockerClient, image: str, wanted: str, tls: certificates.Certificates
-) -> None:
+def _start(lab: Lab, client: docker.DockerClient, image: str, wanted: str) -> None:
     ensure_network(lab, client)
     environment = {
         "LAB_HOSTS": str(lab.hosts),
         "LAB_GUESTS": str(lab.guests),
         "LAB_PVE_RELEASE": str(lab.pve_release),
-        "LAB_TLS_CERT": "/tls/server.pem",
-        "LAB_TLS_KEY": "/tls/server.key",
+        "LAB_TLS_CERT": f"/tls/{tls.CERTIFICATE}",
+        "LAB_TLS_KEY": f"/tls/{tls.KEY}",
         **dict(lab.environment),
     }
     # Every member's name leads to the one container, which tells by the name who was asked.
-    endpoint = client.api.create_endpoint_config(aliases=[ALIAS, *lab.members])
+    endpoint = client.api.create_endpoint_config(
+        aliases=[ALIAS, *(f"{member}.lab" for member in lab.members)]
+    )
     networking: Any = {lab.name: endpoint}
     created = client.api.create_container(
         image,
@@ -149,16 +156,16 @@ def _start(
         ),
         networking_config=client.api.create_networking_config(networking),
     )
-    client.api.put_archive(created["Id"], "/", _archive(tls))
+    client.api.put_archive(created["Id"], "/", _archive())
     client.api.start(created["Id"])
 
 
-def _archive(tls: certificates.Certificates) -> bytes:
+def _archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, mode in ((tls.certificate, 0o444), (tls.key, 0o400)):
-            content = path.read_bytes()
-            member = tarfile.TarInfo(f"tls/{path.name}")
+        for name, mode in ((tls.CERTIFICATE, 0o444), (tls.KEY, 0o400)):
+            content = (CERTIFICATES / name).read_bytes()
+            member = tarfile.TarInfo(f"tls/{name}")
             member.size, member.mode, member.uid, member.gid = len(content), mode, _UID, _UID
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()

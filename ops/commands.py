@@ -13,7 +13,6 @@ from components.settings import SshDocker
 from lab import apply as without_cli
 from lab import environment as lab_environment
 from lab import images, stack_config
-from lab.certificates import ensure as ensure_certificates
 from lab.environment import Lab
 from ops import docker_daemon, pulumi_cli
 from ops.console import OpsError, console, note, progress, step, table
@@ -52,7 +51,7 @@ def prepare_lab(name: str) -> Lab | None:
     """Make the certificates that the development stack's settings name, and return its lab."""
     lab = lab_of(name)
     if lab is not None:
-        ensure_certificates(lab_environment.CACHE / "tls", lab.members)
+        lab_environment.ensure_certificates(lab)
     return lab
 
 

@@ -1,0 +1,1 @@
+"""One container that plays a Proxmox VE cluster: API, guests, exporters and sinks for notifications."""

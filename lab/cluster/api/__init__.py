@@ -1,0 +1,1 @@
+"""The API of Proxmox VE: its paths, wire formats, errors and privileges."""

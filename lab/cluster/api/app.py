@@ -1,0 +1,184 @@
+"""The API of all members: routing, authentication, privileges, faults, and a count of the calls."""
+
+# ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from ..state import Lab
+from ..web import Hangup, Request, Response
+from . import access, cluster, guests, nodes
+from .agent import Agent
+from .auth import authenticate, privileges
+from .call import ApiError, Call
+from .stats import Stats
+
+BASE = "/api2/json"
+Operation = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path template, what answers it, and the query parameters that it knows."""
+
+    method: str
+    template: str
+    operation: Operation
+    query: frozenset[str] = frozenset()
+
+
+def routes(stats: Stats, agent: Agent) -> list[Route]:
+    """Every call that the lab answers."""
+    found = [
+        Route("GET", "/version", access.version),
+        Route("GET", "/access/permissions", access.permissions, frozenset({"path", "userid"})),
+        Route("GET", "/cluster/status", cluster.status),
+        Route("GET", "/cluster/resources", cluster.Resources(stats), frozenset({"type"})),
+        Route("GET", "/cluster/backup-info/not-backed-up", cluster.not_backed_up),
+        Route("GET", "/cluster/config/qdevice", cluster.qdevice),
+        Route("GET", "/cluster/ha/status/current", cluster.ha_status),
+        Route("GET", "/cluster/tasks", cluster.tasks),
+        Route("GET", "/cluster/metrics/export", cluster.Export(stats),
+              frozenset({"history", "local-only", "node-list", "start-time"})),
+        Route("GET", "/storage", cluster.storage, frozenset({"type"})),
+        Route("GET", "/nodes", nodes.nodes),
+        Route("GET", "/nodes/{node}/status", nodes.status),
+        Route("GET", "/nodes/{node}/version", access.version),
+        Route("GET", "/nodes/{node}/subscription", nodes.subscription),
+        Route("GET", "/nodes/{node}/storage", nodes.storage,
+              frozenset({"content", "enabled", "format", "storage", "target"})),
+        Route("GET", "/nodes/{node}/replication", nodes.replication, frozenset({"guest"})),
+        Route("GET", "/nodes/{node}/replication/{id}/status", nodes.replication_status),
+        Route("GET", "/nodes/{node}/certificates/info", nodes.certificates),
+        Route("GET", "/nodes/{node}/qemu", guests.qemu, frozenset({"full"})),
+        Route("GET", "/nodes/{node}/lxc", guests.lxc),
+        Route("GET", "/nodes/{node}/lxc/{vmid}/interfaces", guests.interfaces),
+    ]  # fmt: skip
+    for kind in ("qemu", "lxc"):
+        path = f"/nodes/{{node}}/{kind}/{{vmid}}"
+        found.append(Route("GET", f"{path}/config", guests.config, frozenset({"current", "snapshot"})))
+        found.append(Route("GET", f"{path}/status/current", guests.status))
+    path = "/nodes/{node}/qemu/{vmid}/agent"
+    found += [
+        Route("GET", f"{path}/network-get-interfaces", agent.interfaces),
+        Route("GET", f"{path}/get-osinfo", agent.osinfo),
+        Route("GET", f"{path}/get-host-name", agent.host_name),
+        Route("GET", f"{path}/get-fsinfo", agent.fsinfo),
+        Route("GET", f"{path}/info", agent.info),
+        Route("POST", f"{path}/ping", agent.ping),
+        Route("POST", f"{path}/exec", agent.execute, frozenset({"command", "input-data"})),
+    ]
+    return found
+
+
+@dataclass
+class Api:
+    """The API that listens on port 8006 for every member."""
+
+    lab: Lab
+    certificate: Any = None
+    calls: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        """Lay the routes out by method and number of parts."""
+        self._routes: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
+        for route in routes(Stats(self.lab), Agent()):
+            parts = route.template.strip("/").split("/")
+            self._routes.setdefault((route.method, len(parts)), []).append((parts, route))
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request.
+
+        Raises:
+            Hangup: The member that was asked isn't there.
+        """
+        member = self.member(request.headers.get("host", ""))
+        t = self.lab.clock()
+        self._alive(member, t)
+        if request.path in ("/", ""):
+            return Response(200, b"<title>Proxmox VE (lab)</title>", "text/html")
+        path = unquote(request.path.removeprefix(BASE)).rstrip("/") or "/"
+        template, status, response = path, 500, Response(500)
+        try:
+            found, params = self._find(request.method, path)
+            template = found.template if found else "(unknown)"
+            response = await self._answer(request, member, path, found, params)
+            status = response.status
+        except ApiError as error:
+            status = error.status
+            kind = "application/json;charset=UTF-8" if error.body else ""
+            response = Response(status, error.body, kind, error.reason)
+        finally:
+            self.calls[member, request.method, template, status] += 1
+        self._alive(member, self.lab.clock())
+        return response
+
+    def member(self, host: str) -> str:
+        """The member that a Host header names: pve2, pve2.lab, or its address; else the first one."""
+        name = host.rpartition(":")[0] or host
+        known = self.lab.cluster.host
+        if name.partition(".")[0] in known:
+            return name.partition(".")[0]
+        addresses = {h.address: h.name for h in self.lab.cluster.hosts}
+        return addresses.get(name, self.lab.cluster.hosts[0].name)
+
+    def _alive(self, member: str, t: float) -> None:
+        faults = self.lab.faults
+        if faults.hitting(member, "host_down", t) or faults.hitting(member, "api_down", t):
+            raise Hangup
+
+    def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
+        parts = path.strip("/").split("/")
+        for pattern, route in self._routes.get((method, len(parts)), []):
+            if all(p[0] == "{" or p == q for p, q in zip(pattern, parts, strict=True)):
+                params = {p[1:-1]: q for p, q in zip(pattern, parts, strict=True) if p[0] == "{"}
+                return route, params | {"kind": "lxc" if "lxc" in pattern else "qemu"}
+        return None, {}
+
+    async def _answer(
+        self, request: Request, member: str, path: str, route: Route | None, params: dict[str, str]
+    ) -> Response:
+        lab = self.lab
+        slow = lab.faults.hitting(member, "api_slow", lab.clock())
+        if slow is not None:
+            await asyncio.sleep(slow.number("delay_seconds"))
+        t = lab.clock()
+        try:
+            token = authenticate(lab, request.headers.get("authorization", ""), t)
+        except ApiError:
+            await asyncio.sleep(lab.settings.auth_delay)
+            raise
+        if route is None:
+            raise ApiError(501, f"Method '{request.method} {path}' not implemented")
+        query = request.query
+        _verify(route, query)
+        await self._reach(member, params.get("node"), t)
+        granted = privileges(lab, token, t)
+        data = await route.operation(
+            Call(lab, member, token, granted, params, query, lab.clock(), self.certificate)
+        )
+        return Response(200, json.dumps({"data": data}, separators=(",", ":")).encode(), reason="OK")
+
+    async def _reach(self, member: str, node: str | None, t: float) -> None:
+        """A call that names a node is passed on to it."""
+        if node is None or node == member:
+            return
+        if node not in self.lab.cluster.host:
+            raise ApiError(500, f"no such cluster node '{node}'")
+        if not self.lab.online(node, t):
+            await asyncio.sleep(self.lab.settings.node_timeout)
+            raise ApiError(595, "No route to host")
+        if self.lab.faults.hitting(node, "api_down", t):
+            raise ApiError(595, "Connection refused")
+
+
+def _verify(route: Route, query: dict[str, str]) -> None:
+    unknown = sorted(set(query) - route.query - {"_dc"})
+    if unknown:
+        text = "property is not defined in schema and the schema does not allow additional properties"
+        raise ApiError(400, "Parameter verification failed.", dict.fromkeys(unknown, text))

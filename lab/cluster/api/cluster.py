@@ -1,0 +1,228 @@
+"""/cluster, /storage and /pools."""
+
+# ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..model import Guest
+from .call import ApiError, Call
+from .stats import COUNTERS, Entry, Stats
+
+TYPES = ("vm", "storage", "node", "sdn", "network")
+# What has no job that backs it up.
+NO_BACKUP_ROLES = ("dns",)
+
+
+async def status(call: Call) -> Any:
+    """GET /cluster/status."""
+    call.need("/", "Sys.Audit")
+    hosts = call.lab.cluster.hosts
+    online = {host.name: call.lab.online(host.name, call.t) for host in hosts}
+    quorate = int(sum(online.values()) > len(hosts) / 2)
+    head = {
+        "type": "cluster", "id": "cluster", "name": call.lab.cluster.name, "nodes": len(hosts),
+        "quorate": quorate, "version": len(hosts) + 2,
+    }  # fmt: skip
+    return [head] + [
+        {
+            "type": "node", "id": f"node/{host.name}", "name": host.name, "nodeid": host.number,
+            "ip": host.address, "local": int(host.name == call.member), "online": int(online[host.name]),
+            "level": "",
+        }
+        for host in hosts
+    ]  # fmt: skip
+
+
+class Resources:
+    """GET /cluster/resources, from the latest broadcast."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    async def __call__(self, call: Call) -> Any:
+        """Everything that the token may see; what it may not see is left out without a word."""
+        kind = call.query.get("type", "")
+        if kind and kind not in TYPES:
+            values = ", ".join(TYPES)
+            text = f"value '{kind}' does not have a value in the enumeration '{values}'"
+            raise ApiError(400, "Parameter verification failed.", {"type": text})
+        found: list[Entry] = []
+        if kind == "":
+            found += self._pools(call)
+        if kind in ("", "vm"):
+            found += self._guests(call)
+        if kind in ("", "node"):
+            audit = call.may("Sys.Audit")
+            found += [self._stats.host(host, call.t, audit=audit) for host in call.lab.cluster.hosts]
+        if kind in ("", "storage"):
+            found += self._storages(call)
+        if kind in ("", "sdn", "network"):
+            found += _networks(call)
+        return found
+
+    def _guests(self, call: Call) -> list[Entry]:
+        if not call.may("VM.Audit"):
+            return []
+        guests = self._stats.guests(call.t)
+        if call.may("Pool.Audit"):
+            return guests
+        return [{key: value for key, value in guest.items() if key != "pool"} for guest in guests]
+
+    def _pools(self, call: Call) -> list[Entry]:
+        names = call.lab.cluster.pools if call.may("Pool.Audit") else ()
+        return [{"id": f"/pool/{name}", "pool": name, "type": "pool"} for name in names]
+
+    def _storages(self, call: Call) -> list[Entry]:
+        if not call.may("Datastore.Audit"):
+            return []
+        cluster = call.lab.cluster
+        return [self._stats.storage(s, host, call.t) for s in cluster.storages for host in cluster.hosts]
+
+
+def _networks(call: Call) -> list[Entry]:
+    if not call.may("SDN.Audit"):
+        return []
+    names = [(h.name, "ok" if call.lab.online(h.name, call.t) else "unknown") for h in call.lab.cluster.hosts]
+    if call.release < 9:
+        return [
+            {"id": f"sdn/{n}/localnetwork", "node": n, "sdn": "localnetwork", "status": s, "type": "sdn"}
+            for n, s in names
+        ]
+    return [
+        {
+            "id": f"network/{name}/zone/localnetwork", "type": "network", "network-type": "zone",
+            "network": "localnetwork", "node": name, "status": state,
+        }
+        for name, state in names
+    ]  # fmt: skip
+
+
+async def not_backed_up(call: Call) -> Any:
+    """GET /cluster/backup-info/not-backed-up."""
+    call.need("/", "Sys.Audit")
+    return [
+        {"vmid": guest.vmid, "name": guest.name, "type": guest.kind}
+        for guest in call.lab.cluster.guests
+        if guest.role in NO_BACKUP_ROLES or guest.tags == ("appliance",)
+    ]
+
+
+async def qdevice(call: Call) -> Any:
+    """GET /cluster/config/qdevice: there is none."""
+    call.need("/", "Sys.Audit")
+    return {}
+
+
+async def ha_status(call: Call) -> Any:
+    """GET /cluster/ha/status/current."""
+    call.need("/", "Sys.Audit")
+    lab, t = call.lab, int(call.t)
+    online = [host.name for host in lab.cluster.hosts if lab.online(host.name, call.t)]
+    quorate = len(online) > len(lab.cluster.hosts) / 2
+    master = online[0] if online else call.member
+    found: list[Entry] = [
+        {"id": "quorum", "type": "quorum", "node": call.member, "quorate": int(quorate),
+         "status": "OK" if quorate else "No quorum!"},
+        {"id": "master", "type": "master", "node": master, "status": f"{master} (active)", "timestamp": t},
+    ]  # fmt: skip
+    for host in lab.cluster.hosts:
+        text = "active" if host.name in online else "old timestamp - dead?"
+        found.append(
+            {"id": f"lrm:{host.name}", "type": "lrm", "node": host.name, "timestamp": t,
+             "status": f"{host.name} ({text})"}
+        )  # fmt: skip
+    found += [_service(call, guest) for guest in lab.cluster.guests if guest.managed]
+    return found
+
+
+def _service(call: Call, guest: Guest) -> Entry:
+    node = call.lab.location(guest, call.t)
+    wanted = "stopped" if call.fault(guest.vmid, "guest_stopped") else "started"
+    sid = f"vm:{guest.vmid}"
+    return {
+        "id": f"service:{sid}", "type": "service", "sid": sid, "node": node, "state": wanted,
+        "request_state": wanted, "crm_state": wanted, "max_relocate": 1, "max_restart": 1,
+        "status": f"{sid} ({node}, {wanted})",
+    }  # fmt: skip
+
+
+async def tasks(call: Call) -> Any:
+    """GET /cluster/tasks: the recent migrations, and who stopped a guest. A guest that died left none."""
+    if not call.may("Sys.Audit"):
+        return []
+    found = [*_migrations(call), *_stops(call)]
+    return sorted(found, key=lambda task: -task["starttime"])[:25]
+
+
+def _migrations(call: Call) -> Iterator[Entry]:
+    lab, every = call.lab, call.lab.settings.migrate_every
+    for guest in lab.cluster.guests:
+        edge = call.t // every * every
+        for start in (edge - k * every for k in range(5)):
+            before = lab.location(guest, start - 1)
+            if guest.away and before != lab.location(guest, start):
+                yield _task(before, "qmigrate", guest.vmid, int(start) - 20, int(start))
+
+
+def _stops(call: Call) -> Iterator[Entry]:
+    for fault in call.lab.faults.faults:
+        if fault.kind == "guest_stopped":
+            for vmid in fault.guests:
+                guest = call.lab.cluster.guest[vmid]
+                node = call.lab.location(guest, fault.start)
+                kind = "qmshutdown" if guest.kind == "qemu" else "vzshutdown"
+                yield _task(node, kind, vmid, int(fault.start), int(fault.start) + 1)
+
+
+def _task(node: str, kind: str, vmid: int, start: int, end: int) -> Entry:
+    user = "root@pam"
+    pid = 100_000 + start % 900_000
+    upid = f"UPID:{node}:{pid:08X}:{start % 0xFFFFFFFF:08X}:{start:08X}:{kind}:{vmid}:{user}:"
+    return {
+        "upid": upid, "node": node, "pid": pid, "pstart": start % 0xFFFFFFFF, "starttime": start,
+        "endtime": end, "type": kind, "id": str(vmid), "user": user, "status": "OK", "saved": "1",
+    }  # fmt: skip
+
+
+class Export:
+    """GET /cluster/metrics/export: the latest round, without history."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    async def __call__(self, call: Call) -> Any:
+        """Gauges and counters of hosts, guests and storages, one entry each."""
+        call.need("/", "Sys.Audit")
+        data: list[Entry] = []
+        entries = list(self._stats.guests(call.t))
+        entries += [self._stats.host(host, call.t) for host in call.lab.cluster.hosts]
+        counters = {name for name, _ in COUNTERS} | {"uptime"}
+        for entry in entries:
+            for name, metric in EXPORTED:
+                if name in entry:
+                    kind = "derive" if name in counters else "gauge"
+                    data.append(
+                        {"id": entry["id"], "metric": metric, "timestamp": int(call.t), "type": kind,
+                         "value": entry[name]}
+                    )  # fmt: skip
+        return {"data": data}
+
+
+EXPORTED = (
+    ("cpu", "cpu_current"), ("maxcpu", "cpu_max"), ("mem", "mem_used"), ("maxmem", "mem_total"),
+    ("disk", "disk_used"), ("maxdisk", "disk_total"), ("uptime", "uptime"), ("netin", "net_in"),
+    ("netout", "net_out"), ("diskread", "disk_read"), ("diskwrite", "disk_write"),
+)  # fmt: skip
+
+
+async def storage(call: Call) -> Any:
+    """GET /storage: the storages as they are configured."""
+    if not call.may("Datastore.Audit", "Datastore.AllocateSpace"):
+        return []
+    wanted = call.query.get("type")
+    return [
+        {"storage": s.name, "type": s.type, "content": s.content, "digest": "a" * 40, **dict(s.options)}
+        for s in call.lab.cluster.storages
+        if wanted in (None, s.type)
+    ]  # fmt: skip
