@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_docker as docker
 
-from components.container import log_options
+from components.container import container_labels, log_options
 from components.settings import StackSettings
 
 SECRETS_DIR = "secrets"
@@ -144,6 +144,7 @@ class ConfigVolume(pulumi.ComponentResource):
             memory=64,
             memory_swap=64,
             restart="no",
+            labels=container_labels(args.settings),
             log_driver="json-file",
             log_opts=log_options(args.settings),
             # It runs to its end, and its exit code and words are read.

@@ -38,12 +38,25 @@ class ContainerArgs:
     read_only: bool = True
 
 
+# Every container and network bears the stack's name prefix under this label: what an interrupted run left
+# behind without a place in the state is told from other people's by it.
+OWNER_LABEL = "org.pve-monitoring.name-prefix"
+
+
 def log_options(settings: StackSettings) -> dict[str, str]:
     """Rotation of the json-file log driver: a container that complains for weeks must not fill the disk."""
     return {
         "max-size": f"{settings.containers.log_max_size_mib}m",
         "max-file": str(settings.containers.log_max_files),
     }
+
+
+def container_labels(
+    settings: StackSettings, more: Mapping[str, pulumi.Input[str]] | None = None
+) -> list[docker.ContainerLabelArgs]:
+    """Labels of a container: the stack that it belongs to, and its own."""
+    labels = {OWNER_LABEL: settings.containers.name_prefix, **(more or {})}
+    return [docker.ContainerLabelArgs(label=k, value=v) for k, v in sorted(labels.items())]
 
 
 def _ports(instance: Instance, settings: StackSettings) -> list[docker.ContainerPortArgs] | None:
@@ -82,7 +95,7 @@ def service_container(
             docker.ContainerVolumeArgs(container_path=path, volume_name=volume, read_only=read_only)
             for path, (volume, read_only) in sorted(args.mounts.items())
         ],
-        labels=[docker.ContainerLabelArgs(label=k, value=v) for k, v in sorted(args.labels.items())],
+        labels=container_labels(settings, args.labels),
         read_only=args.read_only,
         tmpfs={"/tmp": "rw,noexec,nosuid,size=64m"} if args.read_only else None,  # noqa: S108 - inside
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),

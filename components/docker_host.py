@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
+from components.container import OWNER_LABEL
 from components.images import CONFIG_WRITER, PYTHON_BASE, Service, resolve
 from components.render.build import content_tag
 from components.settings import StackSettings
@@ -51,6 +52,7 @@ class DockerHost(pulumi.ComponentResource):
             f"{name}-network",
             name=args.network_name,
             driver="bridge",
+            labels=[docker.NetworkLabelArgs(label=OWNER_LABEL, value=args.settings.containers.name_prefix)],
             opts=pulumi.ResourceOptions.merge(
                 # The name is fixed: a second network beside the first can't be made.
                 self._child,

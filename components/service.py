@@ -103,7 +103,9 @@ class Service(pulumi.ComponentResource):
                 command=spec.command,
                 environment=spec.environment,
                 mounts=mounts,
-                labels={"pve-monitoring.configuration": config.writer_id} if spec.restart_on_change else {},
+                labels={"org.pve-monitoring.configuration": config.writer_id}
+                if spec.restart_on_change
+                else {},
                 read_only=spec.read_only,
             ),
             args.settings,

@@ -76,8 +76,9 @@ class DockerApplier:
         existing = self._client.networks.list(names=[f"^{inputs['name']}$"])
         network = existing[0] if existing else None
         if network is None:
+            labels = {label["label"]: label["value"] for label in inputs.get("labels") or []}
             network = self._client.networks.create(
-                inputs["name"], driver=inputs["driver"], labels=self._labels()
+                inputs["name"], driver=inputs["driver"], labels=self._labels(**labels)
             )
         self._note(name, changed=not existing)
         return {"id": network.id}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from typing import Any
 
 import docker
 from docker.errors import NotFound
 
+from components.container import OWNER_LABEL
 from components.settings import SshDocker
 from lab import apply as without_cli
 from lab import environment as lab_environment
 from lab import images, stack_config
+from lab.apply_docker import STACK_LABEL
 from lab.environment import Lab
 from ops import docker_daemon, pulumi_cli
 from ops.console import OpsError, console, note, progress, step, table
@@ -39,7 +42,7 @@ def up(name: str) -> None:
     except CliUnavailable as reason:
         _apply(stack, client, reason)
     else:
-        _pulumi_up(cli, stack)
+        _pulumi_up(cli, stack, client)
     unhealthy = _await_health(stack, client)
     show(stack, client, stand_ins, lab)
     if unhealthy:
@@ -135,10 +138,13 @@ def _apply(stack: Stack, client: docker.DockerClient, reason: CliUnavailable) ->
     console.print(f"  {len(summary.created)} created, {len(summary.unchanged)} unchanged")
 
 
-def _pulumi_up(cli: Pulumi, stack: Stack) -> None:
+def _pulumi_up(cli: Pulumi, stack: Stack, client: docker.DockerClient) -> None:
     cli.ensure_stack(stack.name)
+    if not isinstance(stack.settings.docker, SshDocker):
+        for name in remove_orphans(cli.resources(stack.name), stack, client):
+            note(f"removed {name}: an interrupted run had made it and not noted it in the state")
     step(f"pulumi up ({stack.name})")
-    failed = [f"--replace={urn}" for urn in failed_writers(cli, stack.name)]
+    failed = [f"--replace={urn}" for urn in failed_writers(cli.resources(stack.name))]
     code = cli.run("up", "--yes", "--stack", stack.name, "--suppress-outputs", *failed)
     if code != 0:
         raise OpsError(
@@ -147,11 +153,33 @@ def _pulumi_up(cli: Pulumi, stack: Stack) -> None:
         )
 
 
-def failed_writers(cli: Pulumi, stack: str) -> list[str]:
-    """Configuration writers whose last run failed: they have to run again, though nothing has changed."""
+def remove_orphans(state: list[dict[str, Any]], stack: Stack, client: docker.DockerClient) -> list[str]:
+    """Remove containers and networks of the stack that its state doesn't know; returns their names.
+
+    A daemon that goes away in the middle of a run may have made them before it could answer; their names are
+    fixed, so the next run would find them taken. Volumes are never touched: they are found again by name.
+    """
+    known = {resource.get("id") for resource in state}
+    filters: dict[str, Any] = {"label": f"{OWNER_LABEL}={stack.settings.containers.name_prefix}"}
+    containers = client.containers.list(all=True, filters=filters)
+    # What the apply without the CLI made has an owner of its own.
+    removed = []
+    for container in containers:
+        if container.id not in known and STACK_LABEL not in container.labels:
+            container.remove(force=True)
+            removed.append(str(container.name))
+    for network in client.networks.list(filters=filters):
+        if network.id not in known and STACK_LABEL not in (network.attrs.get("Labels") or {}):
+            network.remove()
+            removed.append(str(network.name))
+    return removed
+
+
+def failed_writers(state: list[dict[str, Any]]) -> list[str]:
+    """URNs of configuration writers whose last run failed: they have to run again, though unchanged."""
     return [
         resource["urn"]
-        for resource in cli.resources(stack)
+        for resource in state
         if resource["type"] == "docker:index/container:Container"
         and resource["outputs"].get("attach")
         and resource["outputs"].get("exitCode") not in (None, 0)

@@ -188,7 +188,7 @@ def _in_cache() -> PulumiCommand | None:
 
 
 def _install() -> PulumiCommand:
-    console.print(f"  installing the Pulumi CLI {CLI_VERSION} into {CACHE.relative_to(ROOT)}")
+    console.print(f"  installing the Pulumi CLI {CLI_VERSION} into {CACHE}")
     try:
         return PulumiCommand.install(root=str(CACHE), version=CLI_VERSION)
     except Exception as error:

@@ -55,14 +55,18 @@ def stack_file(name: str) -> Path:
     return ROOT / f"Pulumi.{name}.yaml"
 
 
-def load(name: str) -> Stack:
+def load(name: str, file: Path | None = None) -> Stack:
     """Read a stack's settings from its file; secrets stay closed.
+
+    Args:
+        name: of the stack.
+        file: where its config lies, if not in the project's directory.
 
     Raises:
         OpsError: there is no such file.
         components.settings.SettingsError: with all problems.
     """
-    path = stack_file(name)
+    path = file or stack_file(name)
     if not path.is_file():
         raise OpsError(f"{path.name} doesn't exist; copy docs/examples/Pulumi.production.yaml and adapt it")
     values: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8")).get("config", {})

@@ -139,8 +139,10 @@ class TestInvariants:
             assert writer.urn in container.request.dependencies
 
     def test_a_changed_configuration_restarts_only_what_reads_it_once(self, name: str) -> None:
-        labelled = {c.name for c in services(run(name)) if c.inputs.get("labels")}
-        assert labelled == {"pve-exporter-a", "discovery-a", "grafana-a"}
+        configuration = "org.pve-monitoring.configuration"
+        labels = {c.name: {item["label"] for item in c.inputs["labels"]} for c in services(run(name))}
+        bound = {container for container, given in labels.items() if configuration in given}
+        assert bound == {"pve-exporter-a", "discovery-a", "grafana-a"}
 
     def test_content_comes_after_the_server_and_dashboards_after_their_data(self, name: str) -> None:
         recording = run(name)
