@@ -58,7 +58,12 @@ class GrafanaContent(pulumi.ComponentResource):
         # Nothing before the server is healthy; the address itself is known from the settings, so that the
         # provider's inputs are never unknown in a preview.
         self._child = pulumi.ResourceOptions(
-            parent=self, provider=provider, depends_on=[args.server.container]
+            parent=self,
+            provider=provider,
+            depends_on=[args.server.container],
+            # Where the data goes with the server, so does the content: a destroy needs no Grafana that still
+            # answers. Where the data is kept, the content is deleted, or the next stack finds it in its way.
+            deleted_with=None if args.settings.containers.protect_data else args.server.container,
         )
         sources = [self._prometheus(args), self._alertmanager(args)]
         folders = {title: self._folder(title) for title in sorted({entry.folder for entry in DASHBOARDS})}

@@ -115,6 +115,11 @@ def config_project(config: StackConfig) -> str:
     return next(key.partition(":")[0] for key in config.plain if not key.startswith("pulumi:"))
 
 
+def release(stack: str, client: docker.DockerClient, report: Report) -> int:
+    """Remove containers and networks that `apply` created, so that the CLI can make its own; volumes stay."""
+    return DockerApplier(client, stack, lambda *_, **__: None, report, fingerprint).destroy(volumes=False)
+
+
 def destroy(stack: str, client: docker.DockerClient, report: Report) -> int:
     """Remove what `apply` created for a stack; returns how many things were removed."""
     return DockerApplier(client, stack, lambda *_, **__: None, report, fingerprint).destroy()

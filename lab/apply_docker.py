@@ -56,13 +56,13 @@ class DockerApplier:
             "docker:index/container:Container": self._container,
         }
 
-    def destroy(self) -> int:
-        """Remove containers, volumes and networks of the stack; returns their number."""
+    def destroy(self, *, volumes: bool = True) -> int:
+        """Remove containers, networks and (unless told not to) volumes of the stack; returns their number."""
         filters: dict[str, Any] = {"label": f"{STACK_LABEL}={self._stack}"}
         found: list[Any] = [
             *self._client.containers.list(all=True, filters=filters),
-            *self._client.volumes.list(filters=filters),
             *self._client.networks.list(filters=filters),
+            *(self._client.volumes.list(filters=filters) if volumes else []),
         ]
         for item in found:
             self._report(f"removing {item.name}")

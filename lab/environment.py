@@ -27,6 +27,7 @@ CONTEXT = ROOT / "lab" / "cluster"
 
 # Everything that the lab makes bears this label; `down` removes what bears it, and nothing else.
 LABEL = "org.pve-monitoring.lab"
+IMAGE = "pve-monitoring-lab"
 CONTROL_PORT = 8080
 # The name by which containers reach the lab, whatever its container is called.
 ALIAS = "pve-lab"
@@ -80,7 +81,7 @@ def up(lab: Lab, client: docker.DockerClient, report: Report) -> None:
     """
     ensure_certificates(lab)
     python = images.ensure("python:3.13-slim", client, report).reference
-    tag = f"pve-monitoring-lab:{content_tag(CONTEXT, python)}"
+    tag = f"{IMAGE}:{content_tag(CONTEXT, python)}"
     if not client.images.list(tag):
         images.build(CONTEXT, tag, client, report)
     wanted = content_tag(CONTEXT, repr(lab), (CERTIFICATES / tls.AUTHORITY).read_text("utf-8"))

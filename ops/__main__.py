@@ -15,6 +15,7 @@ from lab.stack_config import StackConfigError
 from ops import benchmark, commands, testing
 from ops.console import OpsError, console
 from ops.stack import selected
+from ops.up import up as bring_up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack.", default_factory=selected)]
@@ -23,7 +24,7 @@ StackName = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack
 @app.command()
 def up(stack: StackName) -> None:
     """Bring a stack up; the dev stack brings its simulated cluster along."""
-    commands.up(stack)
+    bring_up(stack)
 
 
 @app.command()

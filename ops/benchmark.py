@@ -16,10 +16,9 @@ import requests
 
 from components.images import Service
 from ops import docker_daemon
-from ops.commands import lab_of
 from ops.console import OpsError, console, note, step, table
 from ops.pulumi_cli import ROOT
-from ops.stack import Stack, load, parts
+from ops.stack import Stack, lab_of, load, parts
 
 _MIB = 2**20
 _LIVE_TIMEOUT_S = 120

@@ -14,7 +14,7 @@ import pulumi
 from pulumi.automation import PulumiCommand
 from semver import VersionInfo
 
-from ops.console import OpsError, console
+from ops.console import OpsError, console, step
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "pulumi"
@@ -165,6 +165,20 @@ def find() -> Pulumi:
     command = _on_path() or _in_cache() or _install()
     version = str(command.version)
     return Pulumi(command.command, version, _environment(command.command))
+
+
+def ready() -> Pulumi:
+    """Find or install the CLI and its plugins, and say which it is.
+
+    Raises:
+        CliUnavailable: the CLI or a plugin can't be had.
+        OpsError: the CLI that was found is too old.
+    """
+    step("Pulumi CLI")
+    cli = find()
+    cli.ensure_plugins()
+    console.print(f"  {cli.version} ({cli.command})")
+    return cli
 
 
 def _on_path() -> PulumiCommand | None:

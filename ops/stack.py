@@ -17,8 +17,13 @@ from components.images import Service
 from components.render import grafana as grafana_render
 from components.settings import PROJECT, StackSettings, validate
 from components.topology import Instance, Topology, plan
+from lab import environment as lab_environment
+from lab.environment import Lab
 from ops.console import OpsError
 from ops.pulumi_cli import ROOT
+
+# In the clear on purpose: it opens the lab's Grafana (Pulumi.dev.yaml holds it encrypted).
+LAB_GRAFANA_PASSWORD = "lab-admin"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class Stack:
         prefix, overrides = self.settings.images.registry_prefix, self.settings.images.overrides()
         keys = [images.PYTHON_BASE, images.CONFIG_WRITER, *(s for s in Service if s is not Service.DISCOVERY)]
         return [images.resolve(str(key), prefix, overrides) for key in keys]
+
+    def image_of(self, service: Service) -> str:
+        """The image that a service's container runs."""
+        images_ = self.settings.images
+        return images.resolve(str(service), images_.registry_prefix, images_.overrides())
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,19 @@ def load(name: str, file: Path | None = None) -> Stack:
     secret = frozenset(k for k, v in own.items() if isinstance(v, dict) and set(v) == {"secure"})
     settings = validate({k: v for k, v in own.items() if k not in secret}, secret, ROOT)
     return Stack(name, settings, plan(settings))
+
+
+def prepare_lab(name: str) -> Lab | None:
+    """Make the certificates that the development stack's settings name, and return its lab."""
+    lab = lab_of(name)
+    if lab is not None:
+        lab_environment.ensure_certificates(lab)
+    return lab
+
+
+def lab_of(name: str) -> Lab | None:
+    """The simulated cluster that belongs to a stack; only the development stack has one."""
+    return Lab() if name == "dev" else None
 
 
 def selected() -> str:

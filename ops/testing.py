@@ -9,10 +9,9 @@ from pathlib import Path
 from lab import images
 from lab.images.errors import ImageError
 from ops import docker_daemon, pulumi_cli
-from ops.commands import prepare_lab
 from ops.console import OpsError, console, note, progress, step
 from ops.pulumi_cli import ROOT, CliUnavailable
-from ops.stack import load
+from ops.stack import load, prepare_lab
 
 _CHECKS = (
     ("ruff", ["ruff", "check", "."]),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.images import Service
-from ops import commands
+from ops import before
 from ops.console import OpsError
 from ops.stack import Stack, load
 from tests.support.docker_proxy import FlakyDaemon
@@ -67,7 +67,7 @@ def test_a_taken_port_is_named_with_the_key_to_change_and_the_next_run_goes_on(f
         taken.bind(("127.0.0.1", 9093 + fresh.offset))
         taken.listen()
         with pytest.raises(OpsError, match=r"network\.ports\.alertmanager") as caught:
-            commands.check_ports(stack_of(fresh), fresh.client)
+            before.check_ports(stack_of(fresh), fresh.client)
         assert f"port {9093 + fresh.offset}" in str(caught.value)
         result = fresh.up_with_cli()
         assert result.returncode != 0
@@ -95,7 +95,7 @@ def test_a_daemon_that_goes_away_costs_one_more_run(
     result = fresh.up_with_cli(DOCKER_HOST=daemon.host)
     assert daemon.gone.is_set()
     assert result.returncode != 0
-    commands.remove_orphans(fresh.state(), stack_of(fresh), fresh.client)
+    before.remove_orphans(fresh.state(), stack_of(fresh), fresh.client)
     again = fresh.up_with_cli()
     assert again.returncode == 0, again.stdout + again.stderr
     wait_for("all healthy", lambda: healthy(fresh), 60)
@@ -115,7 +115,7 @@ def test_a_full_disk_is_told_and_mended_by_the_next_run(fresh: Platform) -> None
     assert "the configuration could not be written, the old one stays" in output
     # Prometheus isn't started on half a configuration.
     assert not [c for c in fresh.client.containers.list(all=True) if c.name == f"{fresh.prefix}-prometheus-a"]
-    failed = commands.failed_writers(fresh.state())
+    failed = before.failed_writers(fresh.state())
     assert len(failed) == 1
     fresh.client.containers.get(f"{volume}-writer").remove()
     fresh.client.volumes.get(volume).remove()

@@ -13,7 +13,7 @@ import pytest
 from docker.errors import NotFound
 
 from components.topology import plan
-from ops import commands, stack
+from ops import before, stack
 from ops.console import OpsError
 from ops.pulumi_cli import ROOT
 from ops.stack import Stack
@@ -39,7 +39,7 @@ class NoContainers:
 
 def test_free_ports_are_fine() -> None:
     names = ("prometheus", "alertmanager", "grafana", "discovery", "pveExporter")
-    commands.check_ports(made(ports={name: free_port() for name in names}), NoContainers())  # type: ignore[arg-type]
+    before.check_ports(made(ports={name: free_port() for name in names}), NoContainers())  # type: ignore[arg-type]
 
 
 def test_every_taken_port_is_named_at_once() -> None:
@@ -50,7 +50,7 @@ def test_every_taken_port_is_named_at_once() -> None:
         first, second = one.getsockname()[1], two.getsockname()[1]
         ports = {"prometheus": first, "pveExporter": second, "alertmanager": None, "discovery": None}
         with pytest.raises(OpsError) as caught:
-            commands.check_ports(made(ports={**ports, "grafana": free_port()}), NoContainers())  # type: ignore[arg-type]
+            before.check_ports(made(ports={**ports, "grafana": free_port()}), NoContainers())  # type: ignore[arg-type]
     assert f"port {first} (prometheus): set pve-monitoring:network.ports.prometheus" in str(caught.value)
     assert f"port {second} (pve-exporter): set pve-monitoring:network.ports.pveExporter" in str(caught.value)
 
@@ -65,7 +65,7 @@ def test_only_writers_that_failed_run_again() -> None:
         container("c", attach=False, exitCode=137),
         {"urn": "d", "type": "docker:index/volume:Volume", "outputs": {}},
     ]
-    assert commands.failed_writers(state) == ["b"]
+    assert before.failed_writers(state) == ["b"]
 
 
 def test_a_missing_stack_file_is_told() -> None:

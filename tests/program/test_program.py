@@ -154,6 +154,13 @@ class TestInvariants:
         for dashboard in recording.of("grafana:oss/dashboard:Dashboard"):
             assert source in dashboard.request.dependencies
 
+    def test_content_goes_with_the_server_where_its_data_does(self, name: str) -> None:
+        recording = run(name)
+        kept = EXAMPLES[name].get("containers", {}).get("protectData", True)
+        server = "" if kept else recording.named("grafana-a").urn
+        content = [r for r in recording.custom if r.type.startswith("grafana:oss/")]
+        assert {r.request.deletedWith for r in content} == {server}
+
     def test_inputs_of_providers_are_known_in_a_preview(self, name: str) -> None:
         providers = [r for r in run(name, preview=True).custom if r.type.startswith("pulumi:providers:")]
         assert {p.type.rsplit(":", 1)[1] for p in providers} == {"docker", "grafana"}
