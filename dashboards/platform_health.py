@@ -1,0 +1,311 @@
+"""Platform Health and Coverage: can the other dashboards be trusted, and who isn't watched?"""
+
+from __future__ import annotations
+
+from dashboards import FOLDER_PLATFORM, panels
+from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, stat, table
+from dashboards.queries import GUEST_PAGE
+from dashboards.thresholds import levels
+
+_AGE = high_is_bad(*levels("DiscoveryStale"))
+
+
+def _head() -> list[object]:
+    return [
+        stat(
+            "Targets down",
+            "Exporters and parts of the platform that don't answer, of all that are scraped.",
+            "sum(up == bool 0)",
+            steps=panels.ANY_IS_NOTABLE,
+        ),
+        stat(
+            "Guests watched",
+            "Guests that have a target.",
+            'sum(pve_discovery_guests{state="monitored"})',
+        ),
+        stat(
+            "Guests not watched",
+            "Guests that run without a target and weren't left out on purpose; the table below says why.",
+            'sum(pve_discovery_guests_unmonitored{reason!="excluded"})',
+            steps=panels.ANY_IS_NOTABLE,
+        ),
+        stat(
+            "Age of the inventory",
+            "Since discovery last read the list of guests without an error.",
+            "max(pve_discovery_inventory_age_seconds)",
+            unit=panels.AGE,
+            steps=_AGE,
+        ),
+        stat(
+            "API endpoints down",
+            "Members of the cluster that discovery asks and that don't answer.",
+            "sum(pve_discovery_endpoint_up == bool 0)",
+            steps=panels.ANY_IS_NOTABLE,
+        ),
+        stat(
+            "Privileges missing",
+            "Privileges in Proxmox VE that discovery needs and its token lacks.",
+            "sum(pve_discovery_missing_privileges)",
+            steps=panels.ANY_IS_BAD,
+        ),
+        stat(
+            "Rules failing",
+            "Evaluations of rules that failed within the last 15 minutes.",
+            "sum(increase(prometheus_rule_evaluation_failures_total[15m]))",
+            steps=panels.ANY_IS_BAD,
+            decimals=0,
+        ),
+        stat(
+            "Messages lost",
+            "Notifications that Alertmanager failed to deliver within the last hour.",
+            "sum(increase(alertmanager_notifications_failed_total[1h]))",
+            steps=panels.ANY_IS_BAD,
+            decimals=0,
+        ),
+    ]
+
+
+def _coverage() -> Section:
+    return Section(
+        title="Coverage",
+        panels=[
+            table(
+                "Guests that aren't watched, and why",
+                "Guests that run without a target. The reason is discovery's; the runbook of "
+                "GuestsUnmonitored says what to do about each. Empty while every guest is watched.",
+                [
+                    Column(title="Guest", label="vm_name", width=180, link=GUEST_PAGE),
+                    Column(title="VMID", label="vm_id", width=80),
+                    Column(title="Host", label="node", width=120),
+                    Column(title="Cluster", label="cluster", width=120),
+                    Column(title="Kind", label="type", width=80),
+                    Column(title="OS", label="os", width=90),
+                    Column(title="Reason", label="reason"),
+                    Column(
+                        title="Guests",
+                        expr="count by (vm_name, vm_id, node, cluster, type, os, reason) "
+                        '(pve_discovery_guest_info{reason!=""})',
+                        unit=panels.COUNT,
+                        width=80,
+                    ),
+                ],
+                sort_by="Reason",
+                descending=False,
+                no_value="every guest is watched",
+                width=14,
+            ),
+            graph(
+                "Guests not watched, by reason",
+                "How many guests run without a target.",
+                [
+                    Query(
+                        expr="sum by (reason) (pve_discovery_guests_unmonitored) > 0",
+                        legend="{{reason}}",
+                    ),
+                    Query(expr='sum(pve_discovery_guests{state="monitored"})', legend="watched"),
+                ],
+                unit=panels.COUNT,
+                width=10,
+                height=9,
+            ),
+            table(
+                "Targets that are down",
+                "What Prometheus fails to scrape. Empty while everything answers.",
+                [
+                    Column(title="Job", label="job", width=130),
+                    Column(title="Instance", label="instance", width=220),
+                    Column(title="Guest", label="vm_name", width=160),
+                    Column(title="Host", label="node", width=120),
+                    Column(
+                        title="Down",
+                        expr="count by (job, instance, vm_name, node) (up == 0)",
+                        unit=panels.COUNT,
+                        width=80,
+                    ),
+                ],
+                sort_by="Job",
+                descending=False,
+                no_value="everything answers",
+                width=14,
+                height=8,
+            ),
+            graph(
+                "Targets by job",
+                "Targets that answer.",
+                [Query(expr="sum by (job) (up)", legend="{{job}}")],
+                unit=panels.COUNT,
+                width=10,
+            ),
+        ],
+    )
+
+
+def _api() -> Section:
+    return Section(
+        title="Way into the cluster",
+        panels=[
+            graph(
+                "Calls of discovery to the API",
+                "Per second, by status: anything but 200 deserves a look; 5xx of single guests are agents "
+                "that don't answer.",
+                [
+                    Query(
+                        expr="sum by (status) (rate(pve_discovery_api_requests_total[$__rate_interval]))",
+                        legend="{{status}}",
+                    )
+                ],
+                unit="reqps",
+                stacked=True,
+                width=8,
+            ),
+            graph(
+                "Agents that fail",
+                "Guests whose address discovery couldn't confirm, per minute, by reason.",
+                [
+                    Query(
+                        expr="60 * sum by (reason) "
+                        "(rate(pve_discovery_agent_failures_total[$__rate_interval]))",
+                        legend="{{reason}}",
+                    )
+                ],
+                unit=panels.COUNT,
+                width=8,
+            ),
+            graph(
+                "Time to read the API",
+                "Seconds that pve-exporter takes for a scrape; Prometheus gives up at 30 s.",
+                [
+                    Query(
+                        expr='max by (job, instance) (scrape_duration_seconds{job=~"pve-cluster|pve-node"})',
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
+                unit=panels.SECONDS,
+                width=8,
+            ),
+        ],
+    )
+
+
+def _prometheus() -> Section:
+    return Section(
+        title="Prometheus",
+        panels=[
+            graph(
+                "Series in memory",
+                "Series that Prometheus holds; about 3 KiB of memory each.",
+                [Query(expr="prometheus_tsdb_head_series", legend="{{instance}}")],
+                unit=panels.COUNT,
+                width=8,
+            ),
+            graph(
+                "Samples taken in",
+                "Per second.",
+                [
+                    Query(
+                        expr="rate(prometheus_tsdb_head_samples_appended_total[$__rate_interval])",
+                        legend="{{instance}} {{type}}",
+                    )
+                ],
+                unit="cps",
+                width=8,
+            ),
+            graph(
+                "Memory of the platform",
+                "Resident memory of each part.",
+                [
+                    Query(
+                        expr='process_resident_memory_bytes{job=~"prometheus|alertmanager|grafana|pve-exporter"}',
+                        legend="{{job}} {{instance}}",
+                    )
+                ],
+                unit=panels.BYTES,
+                width=8,
+            ),
+            graph(
+                "Rule groups: share of their interval",
+                "How much of its interval a group of rules takes to evaluate; at 100 % it falls behind.",
+                [
+                    Query(
+                        expr="topk(5, prometheus_rule_group_last_duration_seconds"
+                        " / prometheus_rule_group_interval_seconds)",
+                        legend="{{rule_group}}",
+                    )
+                ],
+                unit=panels.RATIO,
+                steps=high_is_bad(0.5, 1),
+                width=8,
+            ),
+            graph(
+                "Slowest scrapes",
+                "The ten slowest targets at the end of the time range.",
+                [
+                    Query(
+                        expr="scrape_duration_seconds and on (job, instance)"
+                        " topk(10, max by (job, instance) (scrape_duration_seconds @ end()))",
+                        legend="{{job}} {{instance}} {{vm_name}}",
+                    )
+                ],
+                unit=panels.SECONDS,
+                width=8,
+            ),
+            graph(
+                "Data on disk",
+                "Blocks and write-ahead log.",
+                [
+                    Query(expr="prometheus_tsdb_storage_blocks_bytes", legend="{{instance}} blocks"),
+                    Query(expr="prometheus_tsdb_wal_storage_size_bytes", legend="{{instance}} WAL"),
+                ],
+                unit=panels.BYTES,
+                width=8,
+            ),
+        ],
+    )
+
+
+def _notifications() -> Section:
+    return Section(
+        title="Notifications",
+        panels=[
+            graph(
+                "Sent and failed",
+                "Notifications per hour and integration; failed ones were lost. Empty while none is sent.",
+                [
+                    Query(
+                        expr="sum by (integration) (increase(alertmanager_notifications_total[1h])) > 0",
+                        legend="{{integration}} sent",
+                    ),
+                    Query(
+                        expr="sum by (integration) "
+                        "(increase(alertmanager_notifications_failed_total[1h])) > 0",
+                        legend="{{integration}} failed",
+                    ),
+                ],
+                unit=panels.COUNT,
+            ),
+            graph(
+                "Alerts in Alertmanager",
+                "By state: suppressed ones are silenced or inhibited.",
+                [Query(expr="sum by (state) (alertmanager_alerts)", legend="{{state}}")],
+                unit=panels.COUNT,
+            ),
+        ],
+    )
+
+
+def build() -> Dashboard:
+    """Build the dashboard."""
+    return panels.dashboard(
+        uid="pve-platform-health",
+        title="Platform Health and Coverage",
+        question="Can the other dashboards be trusted, and which guests aren't watched?",
+        folder=FOLDER_PLATFORM,
+        variables=[],
+        links=[
+            panels.link_to("Cluster Overview", "pve-cluster-overview", tooltip="The whole cluster"),
+            panels.link_to("VM Detail", "pve-vm-detail", tooltip="One guest, and the host it is on"),
+        ],
+        head=_head(),
+        sections=[_coverage(), _api(), _prometheus(), _notifications()],
+        alert_matchers=', scope="platform"',
+    )
