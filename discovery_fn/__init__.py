@@ -1,0 +1,3 @@
+"""Prometheus HTTP service discovery for a Proxmox VE cluster."""
+
+__version__ = "1.0.0"

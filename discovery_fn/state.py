@@ -1,0 +1,113 @@
+"""What survives a restart: one file, written atomically, with a version; a damaged one is set aside."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from .logs import event
+from .model import Facts, Guest, Node
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that is known about a cluster.
+
+    Attributes:
+        version: Raised whenever older files can't be read any more.
+        saved_at: Unix time of writing.
+        saved_clock: The event loop's clock at the same moment; all times in `facts` are of that clock.
+        success_at: Unix time of the last good refresh.
+    """
+
+    version: Literal[1]
+    cluster: str
+    saved_at: float
+    saved_clock: float
+    success_at: float
+    complete: bool
+    guests: tuple[Guest, ...]
+    facts: dict[int, Facts]
+    nodes: tuple[Node, ...]
+    storages: dict[str, str]
+    gpus: dict[str, frozenset[str]] = field(default_factory=dict)
+    mappings: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    endpoint_nodes: dict[str, str] = field(default_factory=dict)
+
+
+_ADAPTER = TypeAdapter(State)
+
+
+def rebased(state: State, wall: float, clock: float) -> State:
+    """Move all times to this process's clock; a wall clock that was set back counts as no time at all."""
+    elapsed = max(0.0, wall - state.saved_at)
+    shift = clock - elapsed - state.saved_clock
+    facts = {vmid: _shifted(entry, shift) for vmid, entry in state.facts.items()}
+    return replace(state, facts=facts, saved_at=wall, saved_clock=clock)
+
+
+def _shifted(facts: Facts, shift: float) -> Facts:
+    return replace(
+        facts,
+        config_due=facts.config_due + shift,
+        agent_due=facts.agent_due + shift,
+        seen_at=facts.seen_at + shift,
+    )
+
+
+class StateFile:
+    """The file `state.json` in a directory; without a directory nothing is kept."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self.path = directory / "state.json" if directory else None
+
+    def load(self) -> State | None:
+        """Return what was saved; None where nothing is, or nothing that can be read."""
+        if self.path is None:
+            return None
+        try:
+            return _ADAPTER.validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            event(logging.WARNING, "state file can't be read; starting without it", error=error.strerror)
+            return None
+        except ValidationError as error:
+            self._set_aside(error)
+            return None
+
+    def _set_aside(self, error: ValidationError) -> None:
+        if self.path is None:
+            return
+        aside = self.path.with_suffix(".json.damaged")
+        event(
+            logging.WARNING,
+            "state file is damaged or of another version; set aside and rebuilt from the cluster",
+            kept_as=aside,
+            problems=error.error_count(),
+        )
+        try:
+            self.path.replace(aside)
+        except OSError as problem:
+            event(logging.WARNING, "damaged state file can't be set aside", error=problem.strerror)
+
+    def save(self, state: State) -> None:
+        """Replace the file in one step.
+
+        Raises:
+            OSError: The directory is missing, full or not writable.
+        """
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".json.new")
+        with draft.open("wb") as file:
+            file.write(_ADAPTER.dump_json(state))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path)
