@@ -44,6 +44,20 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
+# How the engine's protocol marks a secret value (pulumi/pulumi: sdk/python/lib/pulumi/runtime/rpc.py).
+SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
+SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
+
+
+def unwrap(value: Any) -> Any:
+    """Remove the marks of secrets from a value, at any depth."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
+            return unwrap(value["value"])
+        return {key: unwrap(item) for key, item in value.items()}
+    return [unwrap(item) for item in value] if isinstance(value, list) else value
+
+
 class _Monitor(mocks.Mocks):
     """Creates each resource at the moment the program registers it."""
 
@@ -57,7 +71,7 @@ class _Monitor(mocks.Mocks):
                 return args.name, dict(args.inputs)
             raise ApplyError(f"{args.name}: {args.typ} can't be created without the Pulumi CLI")
         try:
-            outputs = handler(args.name, dict(args.inputs))
+            outputs = handler(args.name, unwrap(dict(args.inputs)))
         except Exception as error:
             raise ApplyError(f"{args.name}: {error}") from error
         return str(outputs.get("id", args.name)), {**args.inputs, **outputs}

@@ -14,9 +14,7 @@ import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks
 
-# Marks a secret value on the wire (sdk/proto: special signatures).
-SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
-_SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
+from lab.apply import SECRET_SIGNATURE, SIGNATURE_KEY, unwrap
 
 
 @dataclass(frozen=True)
@@ -47,23 +45,14 @@ class Registration:
         return raw
 
 
-def unwrap(value: Any) -> Any:
-    """Remove the marks of secrets from a value."""
-    if isinstance(value, dict):
-        if value.get(_SIGNATURE_KEY) == SECRET_SIGNATURE:
-            return unwrap(value["value"])
-        return {key: unwrap(item) for key, item in value.items()}
-    return [unwrap(item) for item in value] if isinstance(value, list) else value
-
-
 def secret_texts(value: Any, *, inside: bool = False) -> list[str]:
     """All strings that stand inside a secret."""
     if isinstance(value, dict):
-        secret = inside or value.get(_SIGNATURE_KEY) == SECRET_SIGNATURE
+        secret = inside or value.get(SIGNATURE_KEY) == SECRET_SIGNATURE
         return [
             text
             for key, item in value.items()
-            if key != _SIGNATURE_KEY
+            if key != SIGNATURE_KEY
             for text in secret_texts(item, inside=secret)
         ]
     if isinstance(value, list):
@@ -74,7 +63,7 @@ def secret_texts(value: Any, *, inside: bool = False) -> list[str]:
 def plain_texts(value: Any) -> list[str]:
     """All strings that stand outside of any secret."""
     if isinstance(value, dict):
-        if value.get(_SIGNATURE_KEY) == SECRET_SIGNATURE:
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             return []
         return [text for item in value.values() for text in plain_texts(item)]
     if isinstance(value, list):
