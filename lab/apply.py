@@ -6,9 +6,10 @@ state, shows no preview, and doesn't delete what has left the program. The progr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
+import logging
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +51,12 @@ SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
 
 
 def unwrap(value: Any) -> Any:
-    """Remove the marks of secrets from a value, at any depth."""
+    """Remove the marks of secrets from a value, at any depth; whole numbers become integers again.
+
+    The protocol knows floating-point numbers only.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, dict):
         if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             return unwrap(value["value"])
@@ -115,12 +121,10 @@ def apply(
     def run() -> None:
         runpy.run_path(str(project / "__main__.py"))
 
-    before = Path.cwd()
-    os.chdir(project)
-    try:
+    # The error of one resource is every waiting resource's too; asyncio would print each with its traceback.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    with contextlib.chdir(project):
         run()
-    finally:
-        os.chdir(before)
     return summary
 
 
