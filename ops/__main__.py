@@ -6,8 +6,10 @@ import sys
 from typing import Annotated
 
 import typer
+from docker.errors import DockerException
+from pulumi import RunError
+from rich.markup import escape
 
-from components.settings import SettingsError
 from lab.apply import ApplyError
 from lab.environment import LabError
 from lab.images.errors import ImageError
@@ -67,8 +69,11 @@ def main() -> None:
     """Run a command; what people can mend is told in a few lines, without a traceback."""
     try:
         app()
-    except (OpsError, SettingsError, ApplyError, LabError, ImageError, StackConfigError) as error:
-        console.print(f"[bold red]✗[/] {str(error).replace('[', chr(92) + '[')}")
+    except (OpsError, RunError, ApplyError, LabError, ImageError, StackConfigError) as error:
+        console.print(f"[bold red]✗[/] {escape(str(error))}")
+        sys.exit(1)
+    except DockerException as error:
+        console.print(f"[bold red]✗[/] Docker: {escape(str(error))}\nMend the cause and run it again.")
         sys.exit(1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import docker
+from docker.errors import APIError
 
 from lab import apply as without_cli
 from lab import environment as lab_environment
@@ -47,7 +49,9 @@ def _remove_built_images(name: str, client: docker.DockerClient) -> None:
         repositories.append(lab_environment.IMAGE)
     for repository in repositories:
         for tag in (tag for image in client.images.list(repository) for tag in image.tags):
-            client.images.remove(tag)
+            # One that a container of somebody else runs stays.
+            with contextlib.suppress(APIError):
+                client.images.remove(tag)
 
 
 def status(name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Where the output is kept (a log, a pull request), tables get the width they need.
@@ -30,26 +31,15 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def progress(text: str) -> Iterator[ProgressLine]:
-    """A line with a spinner that shows the latest word of something long."""
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """A line with a spinner; what it gives shows the latest word of something long."""
     with console.status(text) as status:
-        yield ProgressLine(lambda detail: status.update(f"{text} [dim]{_short(detail)}[/]"))
-
-
-class ProgressLine:
-    """Takes progress, one line at a time."""
-
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-
-    def __call__(self, detail: str) -> None:
-        """Show a detail."""
-        self._show(detail)
+        yield lambda detail: status.update(f"{text} [dim]{_short(detail)}[/]")
 
 
 def _short(text: str, width: int = 90) -> str:
-    line = text.strip().replace("[", "\\[")
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    line = text.strip()
+    return escape(line if len(line) <= width else f"{line[: width - 1]}…")
 
 
 def table(title: str, *columns: str) -> Table:
