@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from . import __version__, logs
+from .background import Background
 from .metrics import Metrics, StatusCollector
 from .model import GuestView
 from .page import CONTENT_SECURITY_POLICY, page
@@ -113,6 +113,7 @@ def create_app(
     metrics = Metrics()
     client = connect(chosen, metrics, transport)
     refresher = Refresher(chosen, client, metrics)
+    background = Background(refresher)
     metrics.registry.register(StatusCollector(refresher.status))
 
     @contextlib.asynccontextmanager
@@ -128,12 +129,9 @@ def create_app(
         if not chosen.pve_verify_tls:
             logs.event(logging.WARNING, "TLS certificates are not checked; set PVE_CA_FILE instead")
         refresher.load()
-        app.state.loop = asyncio.create_task(refresher.run())
+        background.start()
         yield
-        app.state.loop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await app.state.loop
-        await refresher.stop()
+        await background.stop()
         logs.event(logging.INFO, "discovery stopped")
 
     app = FastAPI(
@@ -143,6 +141,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.refresher = refresher
+    app.state.background = background
     app.state.metrics = metrics
     for add in (_add_targets, _add_inventory, _add_operation):
         add(app)
@@ -184,9 +183,9 @@ def _add_targets(app: FastAPI) -> None:
 
 def _targets_of(name: Name) -> Callable[..., Awaitable[Response]]:
     async def answer(refresher: Known, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        if refresher.bodies is None:
+        body = refresher.bodies.get(name)
+        if body is None:
             return JSONResponse({"detail": _NOTHING_KNOWN}, status_code=503)
-        body = refresher.bodies[name]
         headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
         if _matches(if_none_match, body.etag):
             return Response(status_code=304, headers=headers)
@@ -228,7 +227,7 @@ def _add_operation(app: FastAPI) -> None:
         responses={503: {"model": Health, "description": "Refreshing has ended; restart the process."}},
     )
     async def healthz(request: Request, response: Response) -> Health:
-        if request.app.state.loop.done():
+        if not request.app.state.background.alive:
             response.status_code = 503
             return Health(status="refreshing has ended")
         return Health(status="alive")

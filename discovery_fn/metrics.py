@@ -71,7 +71,7 @@ class Metrics:
     """Counters and histograms, and the observer of API calls."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.refreshes = Counter(
             "pve_discovery_refreshes", "Refreshes by result.", ["result"], registry=self.registry

@@ -96,8 +96,7 @@ class Endpoint:
     """One member of PVE_ENDPOINTS; `up` is None until it was asked, `node` empty until it said its name.
 
     Connections for each node's guests form a pool of their own: a pool of httpx takes time in proportion to
-    the calls that wait in it, and there may be thousands. The transport is used without a client for the
-    same reason: redirects, cookies and authentication flows would cost more time than the calls themselves.
+    the calls that wait in it, and with thousands of guests that was most of the time of a refresh.
     """
 
     url: str

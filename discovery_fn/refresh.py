@@ -41,6 +41,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _SIDE_CALL_SECONDS = 600.0
 _SIDE_RETRY_SECONDS = 60.0
 _PCI_SECONDS = 6 * 3600.0
+_NO_SUCH_CALL = "501"
 # A restarting pmxcfs shows a cluster without guests for moments; one that really lost them all stays so.
 _EMPTY_SECONDS = 600.0
 _SAVE_SECONDS = 30.0
@@ -129,7 +130,7 @@ class Refresher:
         self._unsaved = False
 
         self.inventory = Inventory(self._cluster, endpoints=self._endpoint_views())
-        self.bodies: Mapping[Name, Body] | None = None
+        self.bodies = self._served()
 
     # --- life
 
@@ -214,7 +215,8 @@ class Refresher:
 
     async def _refresh(self) -> str:
         before = self._client.active
-        found = wire.resources(await self._client.cluster("cluster/resources"))
+        # In a thread: with thousands of guests it would hold up answers to Prometheus.
+        found = await asyncio.to_thread(wire.resources, await self._client.cluster("cluster/resources"))
         self._authenticated = True
         self._bad_in_a_row = 0
         if self._client.active is not before:
@@ -224,8 +226,8 @@ class Refresher:
         self._held = await self._hidden(found)
         self._storages = found.storages or self._storages
         await self._accept(found)
-        self._launch()
         self._publish_soon()
+        await self._launch()
         await self._save_if_due()
         if self._held or found.malformed:
             self._conditions.bad(
@@ -362,8 +364,9 @@ class Refresher:
             self._gpus[node] = await self._asker.pci(node)
         except ForbiddenError as error:
             self._metrics.denied(error.privilege)
-        except PveError:
-            self._due[f"pci {node}"] = self._clock() + _SIDE_CALL_SECONDS
+        except PveError as error:
+            if error.status != _NO_SUCH_CALL:
+                self._due[f"pci {node}"] = self._clock() + _SIDE_CALL_SECONDS
         else:
             self._show_all_of(node)
 
@@ -430,7 +433,7 @@ class Refresher:
 
     # --- asking guests
 
-    def _launch(self) -> None:
+    async def _launch(self) -> None:
         around = self._around()
         due: list[tuple[bool, int, schedule.Ask]] = []
         for vmid, guest in self._guests.items():
@@ -440,12 +443,14 @@ class Refresher:
             ask = schedule.due(self._facts[vmid], guest, self._clock())
             if ask is not None:
                 due.append((ask.suspect, vmid, ask))
-        for _, vmid, ask in sorted(due, key=lambda item: item[:2]):
-            self._asking.add(vmid)
-            self._start(self._ask(self._guests[vmid], ask))
+        self._asking.update(vmid for _, vmid, _ in due)
         if self._awaited is None:
             self._awaited = set(self._asking)
             self._check_complete()
+        for count, (_, vmid, ask) in enumerate(sorted(due, key=lambda item: item[:2]), start=1):
+            self._start(self._ask(self._guests[vmid], ask))
+            if count % _GUESTS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -546,8 +551,17 @@ class Refresher:
             conflicts=views.conflicts(guests),
             complete=self._complete,
         )
+        self.bodies = self._served()
+
+    def _served(self) -> Mapping[Name, Body]:
+        """What can be answered: all, once anything was ever known; before that the members alone.
+
+        The members come from the settings. Whoever scrapes through them has to learn that they don't answer.
+        """
+        bodies = self._renderer.render(self.inventory)
         if self._success_clock is not None or self._guests:
-            self.bodies = self._renderer.render(self.inventory)
+            return bodies
+        return {"pve": bodies["pve"]} if self._cluster else {}
 
     def _endpoint_views(self) -> tuple[EndpointView, ...]:
         return tuple(

@@ -13,6 +13,8 @@ from ops.console import OpsError, console, note, progress, step
 from ops.pulumi_cli import ROOT, CliUnavailable
 from ops.stack import load, prepare_lab
 
+# More than cores: most of the time of the slow layers is spent waiting for scrapes and alerts.
+_WORKERS = "6"
 _CHECKS = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
@@ -36,7 +38,7 @@ def test(arguments: list[str]) -> int:
             return code
     step("tests")
     # Nothing after it: pytest's own closing line is the last one.
-    return _run(["pytest", *(arguments or ["-q"])], environment)
+    return _run(["pytest", *(arguments or ["-q", "-n", _WORKERS])], environment)
 
 
 def _run(words: list[str], environment: dict[str, str]) -> int:

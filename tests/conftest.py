@@ -20,6 +20,11 @@ def _in_project_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits longest: stacks in Docker come up while everything else is tested beside them."""
+    items.sort(key=lambda item: "tests/e2e/" not in item.nodeid)
+
+
 def _layer(nodeid: str) -> str:
     parts = nodeid.split("::", maxsplit=1)[0].split("/")
     return "/".join(parts[1:-1]) or parts[-1]

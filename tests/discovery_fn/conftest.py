@@ -339,7 +339,6 @@ class Service:
         await self.refresher.stop()
 
     def groups(self, name: Any = "all") -> list[dict[str, Any]]:
-        assert self.refresher.bodies is not None
         found: list[dict[str, Any]] = json.loads(self.refresher.bodies[name].content)
         return found
 
@@ -353,12 +352,14 @@ class Service:
         return self.registry.get_sample_value(f"pve_discovery_{name}", labels)
 
 
-def build(cluster: FakeCluster, wall: Callable[[], float] | None = None, **values: Any) -> Service:
+def build(
+    cluster: FakeCluster, wall: Callable[[], float] | None = None, handler: Any = None, **values: Any
+) -> Service:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     metrics = Metrics()
     chosen = settings(**values)
-    client = connect(chosen, metrics, httpx.MockTransport(cluster))
+    client = connect(chosen, metrics, httpx.MockTransport(handler or cluster))
     refresher = Refresher(
         chosen,
         client,

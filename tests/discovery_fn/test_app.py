@@ -142,7 +142,8 @@ def test_a_wrong_token_at_start_leaves_the_service_up(kit: Any, cluster: Any) ->
         time.sleep(0.2)
         assert service.get("/healthz").status_code == 200
         assert service.get("/readyz").status_code == 503
-        for path in PATHS:
+        assert [group["targets"] for group in service.get("/targets/pve").json()]
+        for path in PATHS[:-1]:
             answer = service.get(path)
             assert answer.status_code == 503
             assert "not reached" in answer.json()["detail"]
@@ -165,8 +166,8 @@ def test_a_loop_that_ended_is_not_healthy(kit: Any, cluster: Any) -> None:
     app = create_app(kit.settings(), httpx.MockTransport(cluster))
     with TestClient(app) as service:
         ready(service)
-        app.state.loop.get_loop().call_soon_threadsafe(app.state.loop.cancel)
-        time.sleep(0.1)
+        assert service.portal is not None
+        service.portal.call(app.state.background.stop)
         assert service.get("/healthz").status_code == 503
 
 

@@ -88,7 +88,7 @@ def test_dead_and_hung_agents_hold_up_nobody_for_long(kit: Any) -> None:
             cluster.vms[vmid].delay, cluster.vms[vmid].error = delay, (500, text)
         service = kit.build(cluster).start()
         healthy = set(cluster.vms) - set(bad)
-        await service.until(lambda: service.refresher.bodies is not None)
+        await service.until(lambda: "all" in service.refresher.bodies)
         assert not service.refresher.inventory.complete
         await service.until(lambda: set(service.targets()) >= healthy, limit=40)
         await service.until(lambda: service.refresher.inventory.complete, limit=40)
@@ -208,7 +208,8 @@ def test_nothing_is_served_before_anything_is_known(kit: Any) -> None:
         cluster.permissions = {"/": {"Sys.Audit": 1}}  # a list without guests, and no error
         service = kit.build(cluster).start()
         await service.run(60)
-        assert service.refresher.bodies is None
+        # The members alone, which come from the settings.
+        assert set(service.refresher.bodies) == {"pve"}
         assert not service.refresher.inventory.complete
         assert service.metric("missing_privileges", privilege="VM.Audit") == 1
         await service.stop()

@@ -11,7 +11,12 @@ import pytest
 from components.images import Service
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.pulumi_cli, pytest.mark.usefixtures("cli")]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.pulumi_cli,
+    pytest.mark.usefixtures("cli"),
+    pytest.mark.xdist_group("platform"),
+]
 
 NO_CHANGES = 0
 CHANGES = 7

@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.pulumi_cli, pytest.mark.usefixture
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Platform]:
-    """A stack of which nothing exists yet."""
-    made = Platform("faults", tmp_path, offset=13_000)
+def fresh(tmp_path: Path, worker_id: str) -> Iterator[Platform]:
+    """A stack of which nothing exists yet, with names and ports of this worker's own."""
+    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
+    made = Platform(f"faults{worker}", tmp_path, offset=13_000 + 100 * worker)
     made.destroy()
     made.start_lab()
     try:
@@ -40,6 +41,12 @@ def healthy(platform: Platform) -> bool:
         platform.container(service).attrs["State"].get("Health", {}).get("Status") == "healthy"
         for service in Service
     )
+
+
+def told(platform: Platform, name: str) -> bool:
+    """Whether the webhook got an alert of this name."""
+    alerts = (alert for hook in platform.control.hooks("alerts") for alert in hook["body"]["alerts"])
+    return any(alert["labels"]["alertname"] == name for alert in alerts)
 
 
 def test_bad_settings_are_listed_and_nothing_is_made(fresh: Platform) -> None:
@@ -133,6 +140,7 @@ def test_an_api_that_is_away_at_the_start_leaves_everything_up_and_saying_why(fr
     wait_for("discovery says so", lambda: "pve1.lab" in fresh.log(Service.DISCOVERY), 60)
     wait_for("the metric says so", lambda: fresh.query("max(pve_discovery_endpoint_up) == 0"), 60)
     wait_for("pve-exporter's log says so", lambda: "pve1.lab" in fresh.log(Service.PVE_EXPORTER), 120)
+    wait_for("people are told", lambda: told(fresh, "ProxmoxApiUnreachable"), 240)
     for service in Service:
         container = fresh.container(service)
         assert container.attrs["RestartCount"] == 0, service

@@ -13,7 +13,11 @@ from lab import environment
 from lab.apply import ApplyError
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_ready")]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.usefixtures("docker_ready"),
+    pytest.mark.xdist_group("without-cli"),
+]
 
 
 @pytest.fixture(scope="module")
