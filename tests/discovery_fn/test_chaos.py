@@ -61,6 +61,9 @@ def test_no_running_guest_is_ever_lost_and_no_address_ever_wrong(kit: Any, seed:
             await service.run(30)
             assert service.targets() == expected
             assert max(cluster.most_flying.values()) <= 2
+        for result in ("invalid", "unreachable", "unauthorized", "error"):
+            assert (service.metric("refreshes_total", result=result) or 0) > 0
+        assert (service.metric("agent_failures_total", reason="agent_dead") or 0) > 0
         trouble.rate = 0.0
         for node in cluster.nodes:
             cluster.nodes[node] = True
