@@ -138,7 +138,9 @@ def test_openapi_describes_every_path(service: TestClient) -> None:
 
 def test_a_wrong_token_at_start_leaves_the_service_up(kit: Any, cluster: Any) -> None:
     cluster.override["cluster/resources"] = lambda: kit.error(401, "Authentication failed!", b"")
-    with TestClient(create_app(kit.settings(discovery_cluster="lab"), httpx.MockTransport(cluster))) as service:
+    with TestClient(
+        create_app(kit.settings(discovery_cluster="lab"), httpx.MockTransport(cluster))
+    ) as service:
         time.sleep(0.2)
         assert service.get("/healthz").status_code == 200
         assert service.get("/readyz").status_code == 503
