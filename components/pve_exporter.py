@@ -20,11 +20,7 @@ class PveExporter(Service):
         pve_yml = args.secrets[Secret.PVE_EXPORTER_TOKEN].apply(lambda token: render.pve_yml(settings, token))
         spec = ServiceSpec(
             config_dir=render.CONFIG_DIR,
-            command=(
-                f"--config.file={render.CONFIG_FILE}",
-                # One API call per guest and scrape, for one flag: its own README advises against it.
-                "--no-collector.config",
-            ),
+            command=(f"--config.file={render.CONFIG_FILE}",),
             files=ca_certificate(settings),
             secret_files={"secrets/pve.yml": pulumi.Output.secret(pve_yml)},
             # It reads its configuration once.

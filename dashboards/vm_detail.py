@@ -40,7 +40,7 @@ def _head() -> list[object]:
             "it is stopped.",
             f"max({_of('vm:uptime:seconds')})",
             unit=panels.AGE,
-            no_value="stopped",
+            no_value="-",
         ),
         stat(
             "CPU",
@@ -80,8 +80,13 @@ def _where() -> object:
     return panels.timeline(
         "Where it ran",
         "The host of the guest over time: each change of lane is a migration or a restart elsewhere.",
-        Query(expr=f"max by (node) ({_of('vm:guest:info')})", legend="{{node}}"),
-        words={"1": ("here", "blue")},
+        # A series that ends would be drawn on to the right: each host of the range says 0 while it isn't it.
+        Query(
+            expr=f"max by (node) ({_of('vm:guest:info')}) or "
+            f"0 * max by (node) (max_over_time({_of('vm:guest:info')}[$__range] @ end()))",
+            legend="{{node}}",
+        ),
+        words={"1": ("here", "blue"), "0": ("elsewhere", "transparent")},
         height=4,
     )
 

@@ -33,6 +33,10 @@ _SAMPLE_LIMITS = {
 # Targets per job: a broken discovery answer must not make Prometheus scrape the whole network.
 _TARGET_LIMIT = 10_000
 _LABEL_LIMIT = 64
+# Seconds. What only a node itself tells (start at boot, replication, subscription) changes slowly and costs
+# one call per guest; it stays within Prometheus' five minutes of staleness.
+_PVE_NODE_INTERVAL = 120
+_PVE_TIMEOUT = 30
 _LABEL_VALUE_LENGTH_LIMIT = 2048
 
 # Labels of a guest target that say who it is; the rest is told by pve_discovery_guest_info.
@@ -92,7 +96,11 @@ def _static_hosts(settings: StackSettings) -> list[_JSON]:
         {
             "job_name": "node-static",
             "static_configs": [
-                {"targets": [host.target], "labels": {"cluster": settings.cluster.name, "node": host.name}}
+                {
+                    "targets": [host.target],
+                    # Under the job of the other hosts, so that the same rules and alerts speak of it.
+                    "labels": {"job": "node", "cluster": settings.cluster.name, "node": host.name},
+                }
                 for host in settings.scrape.static_hosts
             ],
             **_limits("node"),
@@ -105,14 +113,12 @@ def _pve_job(
 ) -> _JSON:
     """A job that asks pve-exporter about the members of the cluster (the multi-target pattern)."""
     exporter = topology.endpoints(Service.PVE_EXPORTER)[0]
-    interval = seconds(settings.prometheus.scrape_interval)
     return {
         "job_name": job,
         "metrics_path": "/pve",
         "params": {"module": [EXPORTER_MODULE], **params},
         # A member that is down makes the API wait up to 30 s; the exporter must not be cut off before.
-        "scrape_interval": f"{max(interval, 30)}s",
-        "scrape_timeout": "30s",
+        "scrape_timeout": f"{_PVE_TIMEOUT}s",
         "http_sd_configs": _http_sd(topology, "/targets/pve", settings),
         "relabel_configs": [
             *relabelings,
@@ -132,9 +138,17 @@ def _pve_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
         {"source_labels": ["cluster"], "target_label": "instance"},
     ]
     each_node = [{"source_labels": ["__meta_pve_node"], "target_label": "instance"}]
+    interval = max(seconds(settings.prometheus.scrape_interval), _PVE_TIMEOUT)
+    cluster, node = {"cluster": ["1"], "node": ["0"]}, {"cluster": ["0"], "node": ["1"]}
     return [
-        _pve_job("pve-cluster", {"cluster": ["1"], "node": ["0"]}, cluster_wide, settings, topology),
-        _pve_job("pve-node", {"cluster": ["0"], "node": ["1"]}, each_node, settings, topology),
+        {
+            **_pve_job("pve-cluster", cluster, cluster_wide, settings, topology),
+            "scrape_interval": f"{interval}s",
+        },
+        {
+            **_pve_job("pve-node", node, each_node, settings, topology),
+            "scrape_interval": f"{_PVE_NODE_INTERVAL}s",
+        },
     ]
 
 
@@ -193,6 +207,8 @@ def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
             "scrape_interval": settings.prometheus.scrape_interval,
             "scrape_timeout": _timeout(settings),
             "evaluation_interval": settings.prometheus.scrape_interval,
+            # scrape_sample_limit and its like: the alert on limits looks at how near a target is.
+            "extra_scrape_metrics": True,
             **({"external_labels": external} if external else {}),
         },
         "rule_files": ["rules/*.yml"],

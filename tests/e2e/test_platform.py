@@ -21,13 +21,6 @@ SECRETS = (
 )
 
 
-def all_up(platform: Platform) -> bool:
-    targets = platform.targets()
-    down = [(t["scrapePool"], t["lastError"]) for t in targets if t["health"] != "up"]
-    assert not down, down
-    return len(targets) >= 18
-
-
 def guest_targets(platform: Platform) -> set[str]:
     """Addresses of the guests that are scraped."""
     return {t["scrapeUrl"] for t in platform.targets() if t["scrapePool"] in ("windows", "linux")}
@@ -48,7 +41,7 @@ def test_every_container_is_healthy_and_limited(platform: Platform) -> None:
 
 
 def test_everything_is_scraped(platform: Platform) -> None:
-    wait_for("all targets up", lambda: all_up(platform), 90)
+    wait_for("all targets up", platform.all_up, 90)
     jobs = {target["scrapePool"] for target in platform.targets()}
     assert jobs == {
         *("pve-cluster", "pve-node", "node", "gpu", "windows", "linux"),
@@ -118,7 +111,7 @@ def test_the_watchdog_reaches_the_dead_mans_switch(platform: Platform) -> None:
 
 
 def test_a_dead_host_wakes_people_on_every_critical_channel_and_silences_its_guests(calm: Platform) -> None:
-    wait_for("all targets up", lambda: all_up(calm), 90)
+    wait_for("all targets up", calm.all_up, 90)
     with calm.control.fault("host_down", "pve2"):
 
         def told() -> bool:
@@ -151,7 +144,7 @@ def _resolved(platform: Platform, name: str) -> bool:
 
 
 def test_a_revoked_token_is_told_by_log_and_metric_and_never_printed(calm: Platform) -> None:
-    wait_for("all targets up", lambda: all_up(calm), 120)
+    wait_for("all targets up", calm.all_up, 120)
     before = guest_targets(calm)
     with calm.control.fault("token_revoked", "discovery@pve!monitoring"):
 

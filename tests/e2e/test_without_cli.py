@@ -37,12 +37,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def test_everything_is_healthy_and_scraped(applied: Platform) -> None:
     for service in Service:
         assert applied.container(service).attrs["State"]["Health"]["Status"] == "healthy", service
-    wait_for("all targets up", lambda: _up(applied), 90)
-
-
-def _up(platform: Platform) -> bool:
-    targets = platform.targets()
-    return len(targets) >= 18 and all(target["health"] == "up" for target in targets)
+    wait_for("all targets up", applied.all_up, 90)
 
 
 def test_it_is_as_hardened_as_with_the_cli(applied: Platform) -> None:

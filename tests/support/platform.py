@@ -223,6 +223,20 @@ class Platform:
         found: list[dict[str, Any]] = answer["data"]["activeTargets"]
         return found
 
+    def all_up(self) -> bool:
+        """Whether everything that the lab has is scraped, and nothing in vain.
+
+        The nodes' own part of the API is asked every two minutes: it may not have been its turn yet.
+        """
+        targets = self.targets()
+        waiting = [
+            t["scrapePool"] for t in targets if t["health"] == "unknown" and t["scrapePool"] != "pve-node"
+        ]
+        down = [(t["scrapePool"], t["lastError"]) for t in targets if t["health"] == "down"]
+        assert not down, down
+        assert not waiting, waiting
+        return len(targets) >= 18
+
     def alerts(self) -> list[dict[str, Any]]:
         """Alerts as Alertmanager has them."""
         found: list[dict[str, Any]] = self.get(Service.ALERTMANAGER, "/api/v2/alerts")

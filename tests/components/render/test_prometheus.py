@@ -87,7 +87,8 @@ def test_the_cluster_is_asked_of_one_member_and_each_node_of_its_own() -> None:
             "target_label": "__address__",
             "replacement": "pve-exporter-a:9221",
         }
-        assert job["scrape_interval"] == "30s"
+        assert job["scrape_timeout"] == "30s"
+    assert (cluster["scrape_interval"], node["scrape_interval"]) == ("30s", "120s")
 
 
 def test_lean_labels_drop_what_changes_over_a_guests_life() -> None:
@@ -115,7 +116,10 @@ def test_remote_write_takes_its_password_from_a_file() -> None:
 
 def test_hosts_outside_discovery_are_static_targets() -> None:
     (group,) = jobs(rendered("lean-with-everything"))["node-static"]["static_configs"]
-    assert group == {"targets": ["nas.example.com:9100"], "labels": {"cluster": "home", "node": "nas"}}
+    assert group == {
+        "targets": ["nas.example.com:9100"],
+        "labels": {"job": "node", "cluster": "home", "node": "nas"},
+    }
 
 
 def test_the_timeout_is_never_longer_than_the_interval() -> None:
