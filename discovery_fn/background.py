@@ -21,12 +21,14 @@ class Background:
     def __init__(self, refresher: Refresher) -> None:
         self._refresher = refresher
         self._thread = threading.Thread(target=self._main, name="refresh", daemon=True)
+        self._running = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to refresh."""
+        """Begin to refresh; return once the loop runs, so that `stop` can reach it."""
         self._thread.start()
+        self._running.wait(_STOP_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -46,6 +48,7 @@ class Background:
     async def _work(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.ensure_future(self._refresher.run())
+        self._running.set()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await self._refresher.stop()

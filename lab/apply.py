@@ -6,12 +6,13 @@ state, shows no preview, and doesn't delete what has left the program. The progr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
 import logging
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,18 @@ def unwrap(value: Any) -> Any:
             return unwrap(value["value"])
         return {key: unwrap(item) for key, item in value.items()}
     return [unwrap(item) for item in value] if isinstance(value, list) else value
+
+
+@contextlib.contextmanager
+def event_loop() -> Iterator[None]:
+    """A loop of its own for the SDK, which takes the thread's: whoever ran before may have closed that."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 class _Monitor(mocks.Mocks):
@@ -123,7 +136,7 @@ def apply(
 
     # The error of one resource is every waiting resource's too; asyncio would print each with its traceback.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    with contextlib.chdir(project):
+    with event_loop(), contextlib.chdir(project):
         run()
     return summary
 

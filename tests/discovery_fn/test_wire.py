@@ -96,6 +96,7 @@ def test_agent_option_forms(value: Any, expected: bool) -> None:
     [
         ({"ide2": "none,media=cdrom", "scsi0": "lvm:vm-1,size=1G"}, ("scsi", "lvm")),
         ({"ide0": "local:iso/x.iso,media=cdrom", "virtio0": "ceph:vm-1"}, ("virtio", "ceph")),
+        ({"scsi0": "local:iso/x.iso,media=cdrom", "sata0": "ceph:vm-1"}, ("sata", "ceph")),
         ({"ide2": "lvm:vm-1-cloudinit,media=cdrom", "sata0": "lvm:vm-1"}, ("sata", "lvm")),
         ({"scsi1": "a:1", "scsi0": "b:1", "boot": "order=scsi1;net0"}, ("scsi", "a")),
         ({"scsi1": "a:1", "virtio0": "b:1", "bootdisk": "virtio0"}, ("virtio", "b")),

@@ -139,7 +139,7 @@ def test_an_api_that_is_away_at_the_start_leaves_everything_up_and_saying_why(fr
     assert result.returncode == 0, result.stdout + result.stderr
     wait_for("discovery says so", lambda: "pve1.lab" in fresh.log(Service.DISCOVERY), 60)
     wait_for("the metric says so", lambda: fresh.query("max(pve_discovery_endpoint_up) == 0"), 60)
-    wait_for("pve-exporter's log says so", lambda: "pve1.lab" in fresh.log(Service.PVE_EXPORTER), 120)
+    wait_for("pve-exporter's log says so", lambda: "ConnectionError" in fresh.log(Service.PVE_EXPORTER), 120)
     wait_for("people are told", lambda: told(fresh, "ProxmoxApiUnreachable"), 240)
     for service in Service:
         container = fresh.container(service)

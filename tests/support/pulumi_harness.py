@@ -14,7 +14,7 @@ import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks
 
-from lab.apply import SECRET_SIGNATURE, SIGNATURE_KEY, unwrap
+from lab.apply import SECRET_SIGNATURE, SIGNATURE_KEY, event_loop, unwrap
 
 
 @dataclass(frozen=True)
@@ -151,5 +151,6 @@ def deploy(
     def run() -> None:
         program()
 
-    run()
+    with event_loop():
+        run()
     return recording
