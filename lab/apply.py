@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import logging
 import runpy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,14 @@ def unwrap(value: Any) -> Any:
     return [unwrap(item) for item in value] if isinstance(value, list) else value
 
 
-@contextlib.contextmanager
-def event_loop() -> Iterator[None]:
-    """A loop of its own for the SDK, which takes the thread's: whoever ran before may have closed that."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def use_event_loop() -> None:
+    """Give the thread the loop that the SDK takes; `asyncio.run`, used by anybody before, leaves none."""
+    asyncio.set_event_loop(_loop())
 
 
 class _Monitor(mocks.Mocks):
@@ -128,15 +127,16 @@ def apply(
     values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.plain.items()}
     pulumi.runtime.set_all_config({**values, **config.secrets}, list(config.secrets))
     name = config_project(config)
-    pulumi.runtime.set_mocks(_Monitor(handlers), project=name, stack=stack, preview=False)
-
-    @pulumi.runtime.test  # type: ignore[untyped-decorator]
-    def run() -> None:
-        runpy.run_path(str(project / "__main__.py"))
-
     # The error of one resource is every waiting resource's too; asyncio would print each with its traceback.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    with event_loop(), contextlib.chdir(project):
+    use_event_loop()
+    with contextlib.chdir(project):
+        pulumi.runtime.set_mocks(_Monitor(handlers), project=name, stack=stack, preview=False)
+
+        @pulumi.runtime.test  # type: ignore[untyped-decorator]
+        def run() -> None:
+            runpy.run_path(str(project / "__main__.py"))
+
         run()
     return summary
 

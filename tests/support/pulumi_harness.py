@@ -14,7 +14,7 @@ import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks
 
-from lab.apply import SECRET_SIGNATURE, SIGNATURE_KEY, event_loop, unwrap
+from lab.apply import SECRET_SIGNATURE, SIGNATURE_KEY, unwrap, use_event_loop
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ def deploy(
     monitor = _RecordingMonitor(mocks_, recording)
     values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (config or {}).items()}
     pulumi.runtime.set_all_config({**values, **(secrets or {})}, list(secrets or {}))
+    use_event_loop()
     pulumi.runtime.set_mocks(mocks_, project="pve-monitoring", stack="test", preview=preview, monitor=monitor)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> None:
         program()
 
-    with event_loop():
-        run()
+    run()
     return recording
