@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -54,3 +55,16 @@ def calm(platform: Platform) -> Iterator[Platform]:
     platform.control.clear_mail()
     yield platform
     platform.control.clear()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, worker_id: str) -> Iterator[Platform]:
+    """A stack of which nothing exists yet, with names and ports of this worker's own."""
+    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
+    made = Platform(f"faults{worker}", tmp_path, offset=13_000 + 100 * worker)
+    made.destroy()
+    made.start_lab()
+    try:
+        yield made
+    finally:
+        made.destroy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,6 @@ from tests.support.docker_proxy import FlakyDaemon
 from tests.support.platform import Platform, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.pulumi_cli, pytest.mark.usefixtures("docker_ready", "cli")]
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, worker_id: str) -> Iterator[Platform]:
-    """A stack of which nothing exists yet, with names and ports of this worker's own."""
-    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
-    made = Platform(f"faults{worker}", tmp_path, offset=13_000 + 100 * worker)
-    made.destroy()
-    made.start_lab()
-    try:
-        yield made
-    finally:
-        made.destroy()
 
 
 def stack_of(platform: Platform) -> Stack:
