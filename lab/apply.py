@@ -22,6 +22,7 @@ import docker
 import pulumi
 from pulumi.runtime import mocks
 
+from components.images import Service
 from lab.apply_docker import DockerApplier
 from lab.apply_grafana import GrafanaApplier
 from lab.stack_config import StackConfig
@@ -147,8 +148,12 @@ def config_project(config: StackConfig) -> str:
 
 
 def release(stack: str, client: docker.DockerClient, report: Report) -> int:
-    """Remove containers and networks that `apply` created, so that the CLI can make its own; volumes stay."""
-    return DockerApplier(client, stack, lambda *_, **__: None, report, fingerprint).destroy(volumes=False)
+    """Remove what `apply` created, so that the CLI can make its own; history stays.
+
+    Grafana's data goes too: what is in it comes from the program, and would be in the CLI's way.
+    """
+    applier = DockerApplier(client, stack, lambda *_, **__: None, report, fingerprint)
+    return applier.destroy(keep=lambda volume: str(Service.GRAFANA) not in volume)
 
 
 def destroy(stack: str, client: docker.DockerClient, report: Report) -> int:

@@ -56,13 +56,17 @@ class DockerApplier:
             "docker:index/container:Container": self._container,
         }
 
-    def destroy(self, *, volumes: bool = True) -> int:
-        """Remove containers, networks and (unless told not to) volumes of the stack; returns their number."""
+    def destroy(self, keep: Callable[[str], bool] = lambda _: False) -> int:
+        """Remove containers, networks and volumes of the stack; returns how many.
+
+        Args:
+            keep: whether a volume of this name stays.
+        """
         filters: dict[str, Any] = {"label": f"{STACK_LABEL}={self._stack}"}
         found: list[Any] = [
             *self._client.containers.list(all=True, filters=filters),
             *self._client.networks.list(filters=filters),
-            *(self._client.volumes.list(filters=filters) if volumes else []),
+            *(volume for volume in self._client.volumes.list(filters=filters) if not keep(volume.name)),
         ]
         for item in found:
             self._report(f"removing {item.name}")

@@ -69,7 +69,7 @@ def _apply(stack: Stack, client: docker.DockerClient, reason: CliUnavailable) ->
 def _pulumi_up(cli: Pulumi, stack: Stack, client: docker.DockerClient) -> None:
     cli.ensure_stack(stack.name)
     if without_cli.release(stack.name, client, lambda _: None):
-        note("the stack ran without the CLI until now: its containers are made anew, its volumes stay")
+        note("the stack ran without the CLI until now: its containers are made anew, history stays")
     if isinstance(stack.settings.docker, LocalDocker):
         for name in remove_orphans(cli.resources(stack.name), stack, client):
             note(f"removed {name}: an interrupted run had made it and not noted it in the state")

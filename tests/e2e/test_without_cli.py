@@ -85,6 +85,17 @@ def test_somebody_elses_container_is_left_alone(applied: Platform) -> None:
     assert applied.up_without_cli().created == ["pve-exporter-a"]
 
 
+def test_the_cli_takes_over_and_history_stays(applied: Platform, cli: None) -> None:
+    without_cli.release(applied.name, applied.client, lambda _: None)
+    volumes = {str(v.name) for v in applied.client.volumes.list(filters={"name": applied.prefix})}
+    assert f"{applied.prefix}-prometheus-a-data" in volumes
+    assert f"{applied.prefix}-grafana-a-data" not in volumes
+    result = applied.up_with_cli()
+    assert result.returncode == 0, result.stdout + result.stderr
+    applied.pulumi("destroy", "--yes", "--skip-preview")
+    applied.up_without_cli()
+
+
 def test_destroy_removes_what_was_made_and_nothing_else(applied: Platform, tmp_path: Path) -> None:
     bystander = applied.client.volumes.create(f"{applied.prefix}-bystander")
     try:
