@@ -14,6 +14,7 @@ from components.docker_host import DockerHost, DockerHostArgs
 from components.grafana import Grafana
 from components.grafana_content import GrafanaContent, GrafanaContentArgs
 from components.images import Service
+from components.monitoring_vm import monitoring_vm
 from components.prometheus import Prometheus
 from components.pve_exporter import PveExporter
 from components.service import ServiceArgs
@@ -21,9 +22,13 @@ from components.service import ServiceArgs
 settings, secrets = configuration.load(Path())
 plan = topology.plan(settings)
 
+vm = monitoring_vm(settings, secrets)
 hosts = {
     host.key: DockerHost(
-        f"host-{host.key}", DockerHostArgs(plan=host, network_name=plan.network_name, settings=settings)
+        f"host-{host.key}",
+        DockerHostArgs(
+            plan=host, network_name=plan.network_name, settings=settings, ready=vm.ready if vm else None
+        ),
     )
     for host in plan.hosts
 }

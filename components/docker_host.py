@@ -19,11 +19,16 @@ BUILD_CONTEXT = "discovery_fn"
 
 @dataclass(frozen=True, kw_only=True)
 class DockerHostArgs:
-    """Arguments of DockerHost."""
+    """Arguments of DockerHost.
+
+    Attributes:
+        ready: what must be there before its daemon answers; None where the host exists already.
+    """
 
     plan: HostPlan
     network_name: str
     settings: StackSettings
+    ready: pulumi.Resource | None = None
 
 
 class DockerHost(pulumi.ComponentResource):
@@ -45,7 +50,9 @@ class DockerHost(pulumi.ComponentResource):
             f"{name}-docker",
             host=args.plan.uri,
             ssh_opts=list(args.plan.ssh_options) or None,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A host that this program makes isn't there in its first preview.
+            disable_docker_daemon_check=True if args.ready else None,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.ready),
         )
         self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
         network = docker.Network(

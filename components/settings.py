@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -30,17 +30,25 @@ from pydantic.alias_generators import to_camel
 from components.images import CONFIG_WRITER, PYTHON_BASE, Service
 from components.words import (
     Address,
+    Checksum,
+    DiskImage,
     Duration,
     Endpoint,
     HostPort,
     ImageReference,
+    Interface,
+    IPv4,
     LabelName,
     Name,
     NonEmpty,
     Port,
+    PublicKey,
     Size,
+    Tag,
     TokenId,
+    UnixUser,
     Url,
+    VmId,
     problem,
     some,
 )
@@ -65,6 +73,7 @@ class Secret(StrEnum):
 
     PVE_DISCOVERY_TOKEN = "pveDiscoveryToken"
     PVE_EXPORTER_TOKEN = "pveExporterToken"
+    PVE_PROVISIONING_TOKEN = "pveProvisioningToken"
     GRAFANA_ADMIN_PASSWORD = "grafanaAdminPassword"
     SMTP_PASSWORD = "smtpPassword"
     WEBHOOK_URL = "webhookUrl"
@@ -133,7 +142,57 @@ class SshDocker(Model):
     identity_file: Path | None = None
 
 
-Docker = Annotated[LocalDocker | SshDocker, Field(discriminator="target")]
+class ProxmoxDocker(Model):
+    """Docker in a VM that the program creates on the cluster itself.
+
+    Its address is given, never learnt: the Docker provider needs it before the VM exists.
+    """
+
+    target: Literal["proxmox"]
+    # Where it is created; a later migration is left alone.
+    node: NonEmpty
+    vm_id: VmId
+    address: Interface
+    gateway: IPv4
+    bridge: NonEmpty = "vmbr0"
+    vlan: Annotated[int, Field(ge=1, le=4094)] | None = None
+    # Proxmox VE would give it the node's, but the provider can't take back what was once given.
+    dns_servers: Annotated[tuple[IPv4, ...], AfterValidator(some)]
+    # A cloud image with cloud-init (Debian, Ubuntu), at a URL whose content never changes.
+    image_url: DiskImage
+    image_checksum: Checksum
+    # It must hold the content type `import`.
+    image_datastore: NonEmpty = "local"
+    disk_datastore: NonEmpty = "local-lvm"
+    # Prometheus' history, the images and the system share one disk; it can grow, never shrink.
+    disk_gib: Annotated[int, Field(ge=16)] = 64
+    cores: PositiveInt = 2
+    memory_mib: Annotated[int, Field(ge=2048)] = 8192
+    user: UnixUser = "monitoring"
+    ssh_public_keys: Annotated[tuple[PublicKey, ...], AfterValidator(some)]
+    # The private key of one of them; without it the SSH agent is asked.
+    identity_file: Path | None = None
+    port: Port = 22
+    tags: tuple[Tag, ...] = ("monitoring",)
+    start_order: NonNegativeInt | None = None
+
+    @property
+    def host(self) -> str:
+        """The address without its prefix length."""
+        return str(IPv4Interface(self.address).ip)
+
+    @model_validator(mode="after")
+    def _gateway_is_reached(self) -> Self:
+        interface = IPv4Interface(self.address)
+        if IPv4Address(self.gateway) not in interface.network or self.gateway == self.host:
+            raise problem(
+                f"gateway {self.gateway} is not another address in {interface.network}; correct it, or the "
+                "prefix length of address"
+            )
+        return self
+
+
+Docker = Annotated[LocalDocker | SshDocker | ProxmoxDocker, Field(discriminator="target")]
 
 
 class Ports(Model):
@@ -383,9 +442,23 @@ class StackSettings(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _bound_to_the_vm(self) -> Self:
+        if not isinstance(self.docker, ProxmoxDocker) or self.grafana.api_url is not None:
+            return self
+        if self.network.bind_address not in (self.docker.host, "0.0.0.0"):  # noqa: S104 - a comparison
+            raise problem(
+                f"docker.target is proxmox and network.bindAddress is {self.network.bind_address}, which the "
+                f"VM doesn't have or nobody reaches; set network.bindAddress to {self.docker.host} or "
+                "0.0.0.0, or grafana.apiUrl to a tunnel or gateway"
+            )
+        return self
+
     def required_secrets(self) -> tuple[Secret, ...]:
         """Secret keys that this configuration can't do without."""
         needed = [*ALWAYS_REQUIRED]
+        if isinstance(self.docker, ProxmoxDocker):
+            needed.append(Secret.PVE_PROVISIONING_TOKEN)
         needed += [
             CHANNEL_SECRETS[c] for c in sorted(self.alerting.routes.channels()) if c in CHANNEL_SECRETS
         ]
@@ -442,7 +515,7 @@ def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
         # The discriminator of a union stands in the location too; it is no key of the file.
-        if part in ("local", "ssh") and path == "docker":
+        if part in ("local", "ssh", "proxmox") and path == "docker":
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path
@@ -452,7 +525,7 @@ def _explain(error: ValidationError) -> list[Problem]:
     problems = []
     for item in error.errors(include_url=False):
         text = _ADVICE.get(item["type"], item["msg"])
-        if item["type"] not in ("missing", "extra_forbidden", "setting"):
+        if item["type"] not in ("missing", "extra_forbidden", "setting", "secret"):
             text = f"{text[0].lower()}{text[1:]}, but it is {item['input']!r}"
         problems.append(Problem(key=_path(item["loc"]) or "(stack)", text=text))
     return problems
@@ -480,13 +553,12 @@ def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:
 
 
 def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
-    files = {"cluster.caFile": settings.cluster.ca_file}
+    files = {"cluster.caFile": (settings.cluster.ca_file, "the cluster's CA certificate (PEM)")}
+    if isinstance(settings.docker, ProxmoxDocker):
+        files["docker.identityFile"] = (settings.docker.identity_file, "a private key without a passphrase")
     return [
-        Problem(
-            key=key,
-            text=f"{path} is not a readable file; give the path of the cluster's CA certificate (PEM)",
-        )
-        for key, path in files.items()
+        Problem(key=key, text=f"{path} is not a readable file; give the path of {what}")
+        for key, (path, what) in files.items()
         if path is not None and not (root / path).is_file()
     ]
 

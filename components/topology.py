@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from components.images import Service
-from components.settings import SshDocker, StackSettings
+from components.settings import LocalDocker, StackSettings
 
 # The port that each service listens on inside its container.
 CONTAINER_PORTS: dict[Service, int] = {
@@ -86,7 +86,7 @@ class Topology:
 
 def _docker_host(settings: StackSettings) -> DockerHost:
     docker = settings.docker
-    if not isinstance(docker, SshDocker):
+    if isinstance(docker, LocalDocker):
         return DockerHost(key="a")
     options: tuple[str, ...] = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new")
     if docker.identity_file is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -94,6 +94,81 @@ def _check_size(value: str) -> str:
     return value
 
 
+def _check_ipv4(value: str) -> str:
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        raise problem(f"{value!r} is not an IPv4 address; write for example 192.0.2.1") from None
+
+
+def _check_interface(value: str) -> str:
+    text = f"{value!r} is not an address with its prefix length; write for example 192.0.2.10/24"
+    try:
+        interface = IPv4Interface(value)
+    except ValueError:
+        raise problem(text) from None
+    network = interface.network
+    ends = (network.network_address, network.broadcast_address) if network.prefixlen < 31 else ()
+    if "/" not in value or interface.ip in ends:
+        raise problem(text)
+    return str(interface)
+
+
+# Path segments under which distributions publish whatever is newest.
+_MOVING = frozenset({"latest", "current", "daily", "release", "stable", "testing", "sid"})
+
+
+def _check_disk_image(value: str) -> str:
+    path = urlsplit(_check_url(value)).path
+    if moving := _MOVING.intersection(path.split("/")[:-1]):
+        raise problem(
+            f"{value!r} changes its content ({min(moving)}); write the URL of one dated release, for example "
+            "https://cloud-images.ubuntu.com/releases/noble/release-20260108/"
+            "ubuntu-24.04-server-cloudimg-amd64.img"
+        )
+    if not path.endswith((".qcow2", ".img", ".raw")):
+        raise problem(
+            f"{value!r} is not a disk image that Proxmox VE imports; write the URL of an uncompressed "
+            ".qcow2, .img or .raw file"
+        )
+    return value
+
+
+def _check_checksum(value: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", value):
+        raise problem(
+            f"{value!r} is not a checksum; write sha256: and 64 hex digits, or sha512: and 128, from the "
+            "SHA256SUMS or SHA512SUMS beside the image"
+        )
+    return value
+
+
+def _check_public_key(value: str) -> str:
+    if "PRIVATE KEY" in value:
+        # The value is not repeated: whoever reads the message must not get the key.
+        raise PydanticCustomError(
+            "secret", "is a private key; remove it, make a new pair, and write the line of the .pub file"
+        )
+    if not re.fullmatch(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+ [A-Za-z0-9+/]+=*( \S.*)?", value.strip()):
+        raise problem(
+            f"{value!r} is not an SSH public key; write the line of the .pub file: ssh-ed25519 AAAA… name"
+        )
+    return value.strip()
+
+
+def _check_tag(value: str) -> str:
+    # PVE_TAG_RE in pve-common's JSONSchema.pm; Proxmox VE stores them in lower case.
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9_.+-]*", value):
+        raise problem(f"{value!r} is not a tag; write small letters, digits, - . + and _, e.g. monitoring")
+    return value
+
+
+def _check_unix_user(value: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
+        raise problem(f"{value!r} is not a user name; write small letters, digits, - and _, e.g. monitoring")
+    return value
+
+
 def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Refuse an empty list; runs only when every item is right, so that one mistake is told once."""
     if not values:
@@ -109,6 +184,15 @@ TokenId = Annotated[str, AfterValidator(_check_token_id)]
 ImageReference = Annotated[str, AfterValidator(_check_image)]
 HostPort = Annotated[str, AfterValidator(_check_target)]
 Size = Annotated[str, AfterValidator(_check_size)]
+IPv4 = Annotated[str, AfterValidator(_check_ipv4)]
+Interface = Annotated[str, AfterValidator(_check_interface)]
+DiskImage = Annotated[str, AfterValidator(_check_disk_image)]
+Checksum = Annotated[str, AfterValidator(_check_checksum)]
+PublicKey = Annotated[str, AfterValidator(_check_public_key)]
+Tag = Annotated[str, AfterValidator(_check_tag)]
+UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
+# Proxmox VE's own range (pve-vmid).
+VmId = Annotated[int, Field(ge=100, le=999_999_999)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]

@@ -51,7 +51,7 @@ def _size(name: str, guests: tuple[Guest, ...]) -> tuple[int, int]:
 def _storages(seed: int) -> tuple[Storage, ...]:
     tib = 1024 * GIB
     return (
-        Storage("local", "dir", "iso,vztmpl,backup", 94 * GIB, 0.12, 0.22, seed + 1, False,
+        Storage("local", "dir", "iso,vztmpl,backup,import", 94 * GIB, 0.12, 0.22, seed + 1, False,
                 (("path", "/var/lib/vz"),)),
         Storage("local-lvm", "lvmthin", "images,rootdir", 1536 * GIB, 0.38, 0.55, seed + 2, False,
                 (("thinpool", "data"), ("vgname", "pve"))),

@@ -9,6 +9,15 @@ AUDITOR = frozenset(
 )
 AUDITOR_9 = AUDITOR | {"VM.GuestAgent.Audit"}
 MONITOR_8 = frozenset({"VM.Monitor"})
+# What it takes to fetch a disk image and to create, change and remove a virtual machine from it.
+PROVISIONING = frozenset(
+    {
+        "Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit",
+        "SDN.Use", "Sys.AccessNetwork", "Sys.Audit", "VM.Allocate", "VM.Audit", "VM.Config.CDROM",
+        "VM.Config.CPU", "VM.Config.Cloudinit", "VM.Config.Disk", "VM.Config.HWType", "VM.Config.Memory",
+        "VM.Config.Network", "VM.Config.Options", "VM.PowerMgmt",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,5 +49,8 @@ DISCOVERY = Token(
 )
 EXPORTER = Token("exporter@pve!monitoring", "c7e1a0f4-92b8-4d35-8f6a-1b3d5c7e9f20", AUDITOR, AUDITOR_9)
 NO_AUDIT = Token("noaudit@pve!monitoring", "0f9e8d7c-6b5a-4c3d-9e1f-2a3b4c5d6e7f", frozenset(), frozenset())
+PROVISIONER = Token(
+    "provisioning@pve!pulumi", "2f6d9b1c-8a47-4e03-b5d2-6c90e1f7a384", PROVISIONING, PROVISIONING
+)
 
-TOKENS = {token.id: token for token in (DISCOVERY, EXPORTER, NO_AUDIT)}
+TOKENS = {token.id: token for token in (DISCOVERY, EXPORTER, NO_AUDIT, PROVISIONER)}

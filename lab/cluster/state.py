@@ -13,6 +13,7 @@ from .identities import TOKENS
 from .load import DAY, Curve, Segment, area_with, chance, rate_with, sawtooth, split_with
 from .model import Cluster, Guest, Host, Storage, Volume
 from .profiles import guest_curves, host_curves, memory_curve
+from .provisioned import Provisioned
 from .settings import Settings
 
 MONTH = 30 * DAY
@@ -25,15 +26,16 @@ LOCKED_SECONDS = 20.0  # a migration's lock before the guest is on the other hos
 class Lab:
     """The cluster with its faults and its clock.
 
-    Everything is a function of the time and of the faults so far. ``epoch`` is the start of the 30 days in
-    which the lab was started: machines booted before it, migrations began with it. A lab that is started
-    again within these days therefore continues its counters.
+    Everything but what was made through the API (``provisioned``) is a function of the time and of the faults
+    so far. ``epoch`` is the start of the 30 days in which the lab was started: machines booted before it,
+    migrations began with it. A lab that is started again within these days therefore continues its counters.
     """
 
     cluster: Cluster
     settings: Settings
     clock: Callable[[], float] = time.time
     faults: FaultBook = field(default_factory=FaultBook)
+    provisioned: Provisioned = field(default_factory=Provisioned)
     _curves: dict[Entity, dict[str, Curve]] = field(default_factory=dict)
     _booted: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     _moved: dict[tuple[int, str, str], tuple[int, float, float, float]] = field(default_factory=dict)

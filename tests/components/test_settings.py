@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,16 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from components import settings as configuration
-from components.settings import ALWAYS_REQUIRED, Secret, SettingsError, StackSettings, validate
+from components.settings import (
+    ALWAYS_REQUIRED,
+    ProxmoxDocker,
+    Secret,
+    SettingsError,
+    StackSettings,
+    validate,
+)
 from components.words import seconds
-from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, ROOT, settings
+from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, PROXMOX, ROOT, settings
 
 
 def changed(path: str, value: Any, base: dict[str, Any] = MINIMAL) -> dict[str, Any]:
@@ -140,6 +149,90 @@ def test_ssh_host_on_loopback_needs_a_way_to_grafana() -> None:
     assert settings(given).grafana.api_url == "http://127.0.0.1:13000"
 
 
+PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("vmId", 99, "greater than or equal to 100"),
+        ("address", "192.0.2.10", "write for example 192.0.2.10/24"),
+        ("address", "192.0.2.0/24", "write for example 192.0.2.10/24"),
+        ("address", "dhcp", "write for example 192.0.2.10/24"),
+        ("gateway", "router.example.com", "write for example 192.0.2.1"),
+        ("vlan", 4095, "less than or equal to 4094"),
+        ("dnsServers", [], "is empty; give at least one"),
+        ("dnsServers[0]", ["dns.example.com"], "is not an IPv4 address"),
+        (
+            "imageUrl",
+            "https://cloud.debian.org/images/cloud/trixie/latest/debian-13.qcow2",
+            "one dated release",
+        ),
+        ("imageUrl", "https://cloud-images.ubuntu.com/noble/current/noble.img", "(current)"),
+        ("imageUrl", "https://images.example.com/20260112/debian-13.qcow2.xz", "uncompressed"),
+        ("imageUrl", "debian-13.qcow2", "is not a URL"),
+        ("imageChecksum", "0" * 64, "write sha256: and 64 hex digits, or sha512: and 128"),
+        ("imageChecksum", "sha256:" + "0" * 128, "sha256: and 64"),
+        ("diskGib", 8, "greater than or equal to 16"),
+        ("memoryMib", 512, "greater than or equal to 2048"),
+        ("user", "Monitoring User", "write small letters"),
+        ("sshPublicKeys", [], "is empty; give at least one"),
+        ("sshPublicKeys[0]", ["AAAAC3NzaC1lZDI1NTE5"], "line of the .pub file"),
+        ("tags[0]", ["Mon itoring"], "is not a tag"),
+    ],
+)
+def test_a_wrong_value_of_the_vm_is_named_and_mended(key: str, value: Any, words: str) -> None:
+    found = problems(changed(f"docker.{key.partition('[')[0]}", value, PROXMOX))
+    assert list(found) == [f"docker.{key}"]
+    assert words in found[f"docker.{key}"]
+
+
+@pytest.mark.parametrize("key", ["vmId", "node", "address", "gateway", "dnsServers", "imageUrl"])
+def test_what_nobody_can_guess_about_the_vm_is_required(key: str) -> None:
+    values = copy.deepcopy(PROXMOX)
+    del values["docker"][key]
+    assert problems(values) == {f"docker.{key}": "is required and missing"}
+
+
+def test_a_private_key_in_the_settings_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="is a private key; remove it") as caught:
+        validate(changed("docker.sshPublicKeys", [PRIVATE], PROXMOX), ALL_SECRETS, ROOT)
+    assert "BEGIN" not in str(caught.value)
+
+
+@pytest.mark.parametrize("gateway", ["192.0.3.1", "192.0.2.10"])
+def test_the_gateway_is_another_address_of_the_vms_network(gateway: str) -> None:
+    text = problems(changed("docker.gateway", gateway, PROXMOX))["docker"]
+    assert f"gateway {gateway} is not another address in 192.0.2.0/24" in text
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "192.0.2.11"])
+def test_the_platform_listens_on_the_vms_own_address(bind: str) -> None:
+    values = changed("network.bindAddress", bind, PROXMOX)
+    assert "set network.bindAddress to 192.0.2.10 or 0.0.0.0" in problems(values)["(stack)"]
+    assert settings(changed("grafana.apiUrl", "http://127.0.0.1:13000", values)).docker.target == "proxmox"
+
+
+def test_the_vm_needs_its_token_and_its_key_before_anything_is_made() -> None:
+    values = changed("docker.identityFile", "no/such/key", PROXMOX)
+    found = problems(values, ALL_SECRETS - {Secret.PVE_PROVISIONING_TOKEN.value})
+    assert found["pveProvisioningToken"].endswith("pulumi config set --secret pveProvisioningToken")
+    assert "no/such/key is not a readable file" in found["docker.identityFile"]
+    assert Secret.PVE_PROVISIONING_TOKEN not in settings(MINIMAL).required_secrets()
+
+
+def test_the_vm_of_the_production_example_is_valid() -> None:
+    """The file shows it as a comment, beside the host that it uses."""
+    text = (ROOT / "docs" / "examples" / "Pulumi.production.yaml").read_text("utf-8")
+    block = text[text.index("  # pve-monitoring:docker:") : text.index("  pve-monitoring:network:")]
+    lines = [re.sub(r"^  # ?", "", line) for line in block.splitlines()]
+    docker = yaml.safe_load("\n".join(lines))["pve-monitoring:docker"]
+    made = settings({**EXAMPLES["production"], "docker": docker}).docker
+    assert isinstance(made, ProxmoxDocker)
+    # It shows every key.
+    assert set(docker) == {to_camel(name) for name in ProxmoxDocker.model_fields} - {"identityFile"}
+
+
 def test_missing_secrets_are_listed_with_the_command_that_sets_them() -> None:
     found = problems(EXAMPLES["all-channels"], frozenset())
     assert set(found) == {
@@ -187,11 +280,17 @@ def test_load_reads_the_stack_config_and_keeps_secrets_closed() -> None:
     plain = {f"pve-monitoring:{k}": json.dumps(v) for k, v in MINIMAL.items()}
     secret = {f"pve-monitoring:{k}": f"value-of-{k}" for k in (*ALWAYS_REQUIRED, Secret.WEBHOOK_URL)}
     pulumi.runtime.set_all_config({**plain, **secret}, list(secret))
-    made, secrets = configuration.load(ROOT)
+
+    async def load() -> tuple[StackSettings, configuration.Secrets, str | None]:
+        made, secrets = configuration.load(ROOT)
+        values = [await secrets[secret].future() for secret in (*ALWAYS_REQUIRED, Secret.WEBHOOK_URL)]
+        assert await secrets[Secret.WEBHOOK_URL].is_secret()
+        return made, secrets, values[-1]
+
+    made, secrets, value = asyncio.run(load())
     assert made.cluster.name == "home"
-    assert Secret.WEBHOOK_URL in secrets
+    assert value == "value-of-webhookUrl"
     assert Secret.SLACK_URL not in secrets
-    assert isinstance(secrets[Secret.WEBHOOK_URL], pulumi.Output)
 
 
 def test_the_schema_of_the_project_names_every_key() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.images import Service
 from components.topology import plan
 from tests.support.examples import EXAMPLES, MINIMAL, settings
@@ -60,3 +62,15 @@ def test_a_host_behind_ssh_is_reached_by_the_ssh_command() -> None:
     assert host.uri == "ssh://deploy@m.example.com:22"
     assert host.ssh_options[:2] == ("-i", "/k")
     assert "BatchMode=yes" in host.ssh_options
+
+
+def test_a_vm_on_the_cluster_is_reached_by_the_address_that_it_is_given() -> None:
+    (host,) = plan(settings(changed_docker(port=2222, user="ops"))).hosts
+    assert host.uri == "ssh://ops@192.0.2.10:2222"
+    assert "BatchMode=yes" in host.ssh_options
+    assert "-i" not in host.ssh_options
+
+
+def changed_docker(**values: object) -> dict[str, Any]:
+    example = EXAMPLES["proxmox"]
+    return {**example, "docker": {**example["docker"], **values}}

@@ -60,6 +60,27 @@ LEAN_WITH_EVERYTHING: dict[str, Any] = {
     "images": {"registryPrefix": "mirror.example.com/hub", "discovery": "registry.example.com/d:1.0"},
 }
 
+PROXMOX: dict[str, Any] = {
+    **MINIMAL,
+    "docker": {
+        "target": "proxmox",
+        "node": "pve1",
+        "vmId": 9100,
+        "address": "192.0.2.10/24",
+        "gateway": "192.0.2.1",
+        "vlan": 20,
+        "dnsServers": ["192.0.2.53"],
+        "imageUrl": "https://images.example.com/trixie/20260112-2355/debian-13-genericcloud-amd64.qcow2",
+        "imageChecksum": "sha512:" + "0123456789abcdef" * 8,
+        "sshPublicKeys": [
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGV4YW1wbGUgb2YgYSBwdWJsaWMga2V5IG9mIG9wcw== ops"
+        ],
+        "tags": ["pulumi", "monitoring"],
+        "startOrder": 1,
+    },
+    "network": {"bindAddress": "192.0.2.10"},
+}
+
 
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
@@ -79,6 +100,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "minimal": MINIMAL,
     "all-channels": ALL_CHANNELS,
     "lean-with-everything": LEAN_WITH_EVERYTHING,
+    "proxmox": PROXMOX,
     "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
     "production": _without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
 }

@@ -8,6 +8,7 @@ from typing import Any
 from ..model import Guest, Nic
 from .call import ApiError, Call
 from .guests import link_local
+from .machines import made
 from .stats import Entry
 
 SLOTS = 3  # pvedaemon's workers on a node: more calls than that wait for each other
@@ -27,6 +28,8 @@ class Agent:
             ApiError: 403 without the privilege of the release, 500 for whatever the agent or guest lacks.
         """
         _permit(call)
+        if made(call) is not None:
+            raise ApiError(500, "No QEMU guest agent configured")
         guest = call.guest
         if guest.agent == "none":
             raise ApiError(500, "No QEMU guest agent configured")

@@ -12,10 +12,11 @@ from urllib.parse import unquote
 
 from ..state import Lab
 from ..web import Hangup, Request, Response
-from . import access, cluster, guests, nodes
+from . import access, cluster, content, guests, machines, nodes, tasks
 from .agent import Agent
 from .auth import authenticate, privileges
 from .call import ApiError, Call
+from .machine_config import PARAMETERS, indexed
 from .stats import Stats
 
 BASE = "/api2/json"
@@ -46,6 +47,7 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("GET", "/cluster/metrics/export", cluster.Export(stats),
               frozenset({"history", "local-only", "node-list", "start-time"})),
         Route("GET", "/storage", cluster.storage, frozenset({"type"})),
+        Route("GET", "/pools", cluster.pools, frozenset({"poolid", "type"})),
         Route("GET", "/nodes", nodes.nodes),
         Route("GET", "/nodes/{node}/status", nodes.status),
         Route("GET", "/nodes/{node}/version", access.version),
@@ -55,14 +57,14 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("GET", "/nodes/{node}/replication", nodes.replication, frozenset({"guest"})),
         Route("GET", "/nodes/{node}/replication/{id}/status", nodes.replication_status),
         Route("GET", "/nodes/{node}/certificates/info", nodes.certificates),
-        Route("GET", "/nodes/{node}/qemu", guests.qemu, frozenset({"full"})),
+        Route("GET", "/nodes/{node}/qemu", machines.qemu, frozenset({"full"})),
         Route("GET", "/nodes/{node}/lxc", guests.lxc),
         Route("GET", "/nodes/{node}/lxc/{vmid}/interfaces", guests.interfaces),
     ]  # fmt: skip
-    for kind in ("qemu", "lxc"):
+    for kind, module in (("qemu", machines), ("lxc", guests)):
         path = f"/nodes/{{node}}/{kind}/{{vmid}}"
-        found.append(Route("GET", f"{path}/config", guests.config, frozenset({"current", "snapshot"})))
-        found.append(Route("GET", f"{path}/status/current", guests.status))
+        found.append(Route("GET", f"{path}/config", module.config, frozenset({"current", "snapshot"})))
+        found.append(Route("GET", f"{path}/status/current", module.status))
     path = "/nodes/{node}/qemu/{vmid}/agent"
     found += [
         Route("GET", f"{path}/network-get-interfaces", agent.interfaces),
@@ -73,7 +75,38 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("POST", f"{path}/ping", agent.ping),
         Route("POST", f"{path}/exec", agent.execute, frozenset({"command", "input-data"})),
     ]
-    return found
+    return found + writes()
+
+
+def writes() -> list[Route]:
+    """What changes the cluster, and the calls that follow from it."""
+    node, vm = "/nodes/{node}", "/nodes/{node}/qemu/{vmid}"
+    store = "/nodes/{node}/storage/{storage}"
+    config = PARAMETERS | {"delete", "digest", "force", "skiplock"}
+    return [
+        Route("GET", f"{node}/query-url-metadata", content.url_metadata,
+              frozenset({"url", "verify-certificates"})),
+        Route("POST", f"{store}/download-url", content.download,
+              frozenset({"checksum", "checksum-algorithm", "content", "filename", "node", "storage", "url",
+                         "verify-certificates"})),
+        Route("GET", f"{store}/content", content.content, frozenset({"content", "vmid"})),
+        Route("GET", f"{store}/content/{{volume}}", content.volume),
+        Route("DELETE", f"{store}/content/{{volume}}", content.delete, frozenset({"delay"})),
+        Route("GET", f"{node}/tasks/{{upid}}/status", tasks.status),
+        Route("GET", f"{node}/tasks/{{upid}}/log", tasks.log, frozenset({"limit", "start"})),
+        Route("POST", f"{node}/qemu", machines.create, PARAMETERS | machines.CREATE),
+        Route("PUT", f"{vm}/config", machines.change, config),
+        Route("POST", f"{vm}/config", machines.change_later, config),
+        Route("PUT", f"{vm}/resize", machines.resize, frozenset({"digest", "disk", "size", "skiplock"})),
+        Route("PUT", f"{vm}/cloudinit", machines.cloudinit),
+        Route("POST", f"{vm}/status/start", machines.start, frozenset({"skiplock", "timeout"})),
+        Route("POST", f"{vm}/status/stop", machines.stop, frozenset({"skiplock", "timeout"})),
+        Route("POST", f"{vm}/status/shutdown", machines.shutdown,
+              frozenset({"forceStop", "keepActive", "skiplock", "timeout"})),
+        Route("POST", f"{vm}/status/reboot", machines.reboot, frozenset({"timeout"})),
+        Route("DELETE", vm, machines.delete,
+              frozenset({"destroy-unreferenced-disks", "purge", "skiplock"})),
+    ]  # fmt: skip
 
 
 @dataclass
@@ -102,10 +135,11 @@ class Api:
         self._alive(member, t)
         if request.path in ("/", ""):
             return Response(200, b"<title>Proxmox VE (lab)</title>", "text/html")
-        path = unquote(request.path.removeprefix(BASE)).rstrip("/") or "/"
+        raw = request.path.removeprefix(BASE).rstrip("/") or "/"
+        path = unquote(raw)
         template, status, response = path, 500, Response(500)
         try:
-            found, params = self._find(request.method, path)
+            found, params = self._find(request.method, raw)
             template = found.template if found else "(unknown)"
             response = await self._answer(request, member, path, found, params)
             status = response.status
@@ -133,7 +167,8 @@ class Api:
             raise Hangup
 
     def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
-        parts = path.strip("/").split("/")
+        # A volume's name holds a slash, which is encoded: parts first, then what they say.
+        parts = [unquote(part) for part in path.strip("/").split("/")]
         for pattern, route in self._routes.get((method, len(parts)), []):
             if all(p[0] == "{" or p == q for p, q in zip(pattern, parts, strict=True)):
                 params = {p[1:-1]: q for p, q in zip(pattern, parts, strict=True) if p[0] == "{"}
@@ -178,7 +213,9 @@ class Api:
 
 
 def _verify(route: Route, query: dict[str, str]) -> None:
-    unknown = sorted(set(query) - route.query - {"_dc"})
+    unknown = sorted(
+        name for name in set(query) - {"_dc"} if name not in route.query and indexed(name) not in route.query
+    )
     if unknown:
         text = "property is not defined in schema and the schema does not allow additional properties"
         raise ApiError(400, "Parameter verification failed.", dict.fromkeys(unknown, text))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..model import Guest
+from . import machines
 from .call import ApiError, Call
 from .stats import COUNTERS, Entry, Stats
 
@@ -64,7 +65,10 @@ class Resources:
     def _guests(self, call: Call) -> list[Entry]:
         if not call.may("VM.Audit"):
             return []
-        guests = self._stats.guests(call.t)
+        guests = [
+            *self._stats.guests(call.t),
+            *(machines.entry(machine, call.t) for machine in call.lab.provisioned.machines.values()),
+        ]
         if call.may("Pool.Audit"):
             return guests
         return [{key: value for key, value in guest.items() if key != "pool"} for guest in guests]
@@ -226,3 +230,22 @@ async def storage(call: Call) -> Any:
         for s in call.lab.cluster.storages
         if wanted in (None, s.type)
     ]  # fmt: skip
+
+
+async def pools(call: Call) -> Any:
+    """GET /pools: without Pool.Audit none; the members of the one that is asked for by its name."""
+    if not call.may("Pool.Audit"):
+        return []
+    wanted = call.query.get("poolid")
+    if wanted is None:
+        return [{"poolid": name} for name in call.lab.cluster.pools]
+    if wanted not in call.lab.cluster.pools:
+        raise ApiError(500, f"pool '{wanted}' does not exist")
+    made = [machines.entry(machine, call.t) for machine in call.lab.provisioned.machines.values()]
+    members = [
+        {"id": guest.id, "vmid": guest.vmid, "type": guest.kind, "name": guest.name,
+         "node": call.lab.location(guest, call.t)}
+        for guest in call.lab.cluster.guests if guest.pool == wanted
+    ]  # fmt: skip
+    members += [entry for entry in made if entry.get("pool") == wanted]
+    return [{"poolid": wanted, "members": members}]

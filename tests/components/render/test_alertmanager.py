@@ -109,7 +109,7 @@ def test_no_secret_stands_in_the_text_and_every_file_it_names_is_delivered() -> 
     assert named == set(render.secret_files(made, EVERY_SECRET))
     assert set(render.secret_files(made, EVERY_SECRET).values()) == set(EVERY_SECRET) - {
         *(Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN, Secret.GRAFANA_ADMIN_PASSWORD),
-        Secret.REMOTE_WRITE_PASSWORD,
+        *(Secret.REMOTE_WRITE_PASSWORD, Secret.PVE_PROVISIONING_TOKEN),
     }
 
 

@@ -55,14 +55,19 @@ class Live:
         self._session = requests.Session()
 
     def api(
-        self, path: str, token: Token | str | None = DISCOVERY, member: str = "pve1", method: str = "GET"
+        self,
+        path: str,
+        token: Token | str | None = DISCOVERY,
+        member: str = "pve1",
+        method: str = "GET",
+        form: dict[str, Any] | None = None,
     ) -> requests.Response:
         headers = {"Host": f"{member}.lab:8006"}
         if token:
             secret = token if isinstance(token, str) else f"{token.id}={token.secret}"
             headers["Authorization"] = f"PVEAPIToken={secret}"
         url = f"https://127.0.0.1:{self.running.api_port}/api2/json{path}"
-        return self._session.request(method, url, headers=headers, verify=str(self.ca), timeout=10)
+        return self._session.request(method, url, headers=headers, data=form, verify=str(self.ca), timeout=10)
 
     def data(self, path: str, **kwargs: Any) -> Any:
         answer = self.api(path, **kwargs)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from lab.cluster.api.agent import Agent
 from lab.cluster.api.app import routes
 from lab.cluster.api.stats import Stats
+from lab.cluster.identities import PROVISIONER
 from lab.cluster.state import Lab
 
 from .conftest import Live
+from .test_provisioning import make
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = Path(os.environ.get("PVE_MONITORING_REFERENCE", ROOT.parent / "shared" / "reference")) / "pve"
@@ -83,13 +86,30 @@ PATHS = [
     "/nodes/pve3/qemu/111/config", "/nodes/pve1/qemu/101/status/current",
     "/nodes/pve3/qemu/109/status/current", "/nodes/pve1/qemu/101/agent/network-get-interfaces",
     "/nodes/pve1/qemu/101/agent/get-osinfo", "/nodes/pve1/qemu/101/agent/get-host-name",
-    "/nodes/pve1/qemu/101/agent/get-fsinfo", "/nodes/pve1/qemu/101/agent/info",
+    "/nodes/pve1/qemu/101/agent/get-fsinfo", "/nodes/pve1/qemu/101/agent/info", "/pools",
+    "/pools?poolid=windows",
 ]  # fmt: skip
+
+# What is there only after somebody made it.
+MADE = [
+    "/cluster/resources?type=vm", "/nodes/pve1/qemu", "/nodes/pve1/qemu/900/config",
+    "/nodes/pve1/qemu/900/status/current", "/nodes/pve1/storage/local/content",
+    "/nodes/pve1/storage/local-lvm/content", "/nodes/pve1/query-url-metadata?url=https://example.com/a.img",
+    "/nodes/pve1/storage/local/content/local:import%2Fdebian.qcow2",
+    "/nodes/pve1/storage/local-lvm/content/vm-900-disk-0",
+]  # fmt: skip
+
+
+# The name of a part in the schema, and the part before it.
+NAMES = (
+    ("node", "nodes"), ("vmid", "qemu"), ("vmid", "lxc"), ("id", "replication"), ("storage", "storage"),
+    ("volume", "content"), ("upid", "tasks"),
+)  # fmt: skip
 
 
 def template(path: str) -> str:
     parts = path.partition("?")[0].split("/")
-    for name, before in (("node", "nodes"), ("vmid", "qemu"), ("vmid", "lxc"), ("id", "replication")):
+    for name, before in NAMES:
         for i in range(len(parts) - 1):
             if parts[i] == before:
                 parts[i + 1] = f"{{{name}}}"
@@ -108,6 +128,18 @@ def test_8_answers_as_its_schema_says(live8: Live, path: str) -> None:
     assert problems(live8.data(path), wanted, path) == []
 
 
+TASKS = "/nodes/{node}/tasks/{upid}"
+
+
+@pytest.mark.parametrize("release", [8, 9])
+def test_what_was_made_is_shown_as_the_schema_says(start_lab: Callable[..., Live], release: int) -> None:
+    live, known = start_lab(pve_release=release), schema(release)
+    upid = make(live)
+    for path in [*MADE, f"/nodes/pve1/tasks/{upid}/status", f"/nodes/pve1/tasks/{upid}/log"]:
+        wanted = known[template(path)]["GET"]["returns"]
+        assert problems(live.data(path, token=PROVISIONER), wanted, path) == []
+
+
 @pytest.mark.parametrize("release", [8, 9])
 def test_every_route_and_parameter_exists(lab: Lab, release: int) -> None:
     known = schema(release)
@@ -119,7 +151,7 @@ def test_every_route_and_parameter_exists(lab: Lab, release: int) -> None:
 
 
 def test_every_get_route_is_asked(lab: Lab) -> None:
-    asked = {template(path) for path in PATHS}
+    asked = {template(path) for path in PATHS + MADE} | {f"{TASKS}/status", f"{TASKS}/log"}
     gets = {route.template for route in routes(Stats(lab), Agent()) if route.method == "GET"}
     assert gets == asked
 
