@@ -9,11 +9,11 @@ FAMILIES = Path(__file__).parent / "families"
 
 @cache
 def heads(exporter: str) -> dict[str, str]:
-    """By metric name, the HELP and TYPE lines of an exporter's version, as in ``families/<exporter>.tsv``."""
+    """By metric name, the TYPE line of an exporter's version, as in ``families/<exporter>.tsv``."""
     found = {}
     for line in (FAMILIES / f"{exporter}.tsv").read_text(encoding="utf-8").splitlines():
-        name, kind, text = line.split("\t")
-        found[name] = f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+        name, kind = line.split("\t")
+        found[name] = f"# TYPE {name} {kind}\n"
     return found
 
 
