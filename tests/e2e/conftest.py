@@ -10,7 +10,7 @@ import pytest
 from docker.errors import DockerException
 
 from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, PYTHON_BASE, Service
-from tests.support.platform import CLI, Platform
+from tests.support.platform import CLI, Platform, running
 
 NEEDED = (*(s for s in Service if s is not Service.DISCOVERY), CONFIG_WRITER, PYTHON_BASE)
 
@@ -38,13 +38,7 @@ def cli() -> None:
 @pytest.fixture(scope="session")
 def platform(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A running stack, made with the CLI where there is one; torn down at the end."""
-    made = Platform("e2e", tmp_path_factory.mktemp("e2e"))
-    made.destroy()
-    try:
-        made.up()
-        yield made
-    finally:
-        made.destroy()
+    yield from running(Platform("e2e", tmp_path_factory.mktemp("e2e")))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -241,3 +241,13 @@ class Platform:
         """Alerts as Alertmanager has them."""
         found: list[dict[str, Any]] = self.get(Service.ALERTMANAGER, "/api/v2/alerts")
         return found
+
+
+def running(platform: Platform) -> Iterator[Platform]:
+    """Bring a stack up, hand it over, and tear it down whatever happens."""
+    platform.destroy()
+    try:
+        platform.up()
+        yield platform
+    finally:
+        platform.destroy()
