@@ -30,7 +30,7 @@ def inhibited(platform: Platform, name: str, node: str) -> bool:
 
 def test_a_dead_host_wakes_people_on_every_critical_channel_and_silences_its_guests(fresh: Platform) -> None:
     fresh.up()
-    wait_for("all targets up", fresh.all_up, 120)
+    wait_for("all targets up", fresh.all_up, 180)
     with fresh.control.fault("host_down", "pve2"):
         wait_for(
             "the webhook is told", lambda: heard(fresh, "firing", alertname="HostDown", node="pve2"), 300

@@ -40,7 +40,7 @@ def test_every_container_is_healthy_and_limited(platform: Platform) -> None:
 
 
 def test_everything_is_scraped(platform: Platform) -> None:
-    wait_for("all targets up", platform.all_up, 90)
+    wait_for("all targets up", platform.all_up, 180)
     jobs = {target["scrapePool"] for target in platform.targets()}
     assert jobs == {
         *("pve-cluster", "pve-node", "node", "gpu", "windows", "linux"),
@@ -110,7 +110,7 @@ def test_the_watchdog_reaches_the_dead_mans_switch(platform: Platform) -> None:
 
 
 def test_a_revoked_token_is_told_by_log_and_metric_and_never_printed(calm: Platform) -> None:
-    wait_for("all targets up", calm.all_up, 120)
+    wait_for("all targets up", calm.all_up, 180)
     before = guest_targets(calm)
     with calm.control.fault("token_revoked", "discovery@pve!monitoring"):
 

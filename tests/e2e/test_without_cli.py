@@ -37,7 +37,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def test_everything_is_healthy_and_scraped(applied: Platform) -> None:
     for service in Service:
         assert applied.container(service).attrs["State"]["Health"]["Status"] == "healthy", service
-    wait_for("all targets up", applied.all_up, 90)
+    wait_for("all targets up", applied.all_up, 180)
 
 
 def test_it_is_as_hardened_as_with_the_cli(applied: Platform) -> None:
