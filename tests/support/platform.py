@@ -176,9 +176,7 @@ class Platform:
         assert result.returncode == 0, result.stdout + result.stderr
 
     def destroy(self) -> None:
-        """Remove everything, whoever made it."""
-        if CLI is not None and (self.directory / "state" / ".pulumi").exists():
-            self.pulumi("destroy", "--yes", "--skip-preview")
+        """Remove everything, whoever made it; the state in its temporary directory goes with that."""
         without_cli.destroy(self.name, self.client, lambda _: None)
         environment.down(self.lab, self.client, lambda _: None)
         for container in self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"}):
@@ -187,6 +185,10 @@ class Platform:
             volume.remove(force=True)
         for network in self.client.networks.list(names=[f"^{self.prefix}-"]):
             network.remove()
+        for image in self.client.images.list(f"{self.prefix}-discovery"):
+            for tag in image.tags:
+                if tag.startswith(f"{self.prefix}-"):
+                    self.client.images.remove(tag)
 
     # --- what runs
 
