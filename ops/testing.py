@@ -14,7 +14,7 @@ from ops.pulumi_cli import ROOT, CliUnavailable
 from ops.stack import load, prepare_lab
 
 # More than cores: most of the time of the slow layers is spent waiting for scrapes and alerts.
-_WORKERS = "8"
+_WORKERS = "6"
 _CHECKS = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
