@@ -96,8 +96,9 @@ class DockerHost(pulumi.ComponentResource):
                 dockerfile=f"{BUILD_CONTEXT}/Dockerfile",
                 args={"PYTHON_IMAGE": base},
                 network=settings.discovery.build_network,
-                # The classic builder is in every daemon; BuildKit would need buildx on some.
-                builder_version=docker.BuilderVersion.BUILDER_V1,
+                # The provider speaks to the daemon's BuildKit itself, without buildx. The classic builder
+                # leaves a container behind for each line of the Dockerfile.
+                builder_version=docker.BuilderVersion.BUILDER_BUILD_KIT,
             ),
             skip_push=True,
             opts=self._child,

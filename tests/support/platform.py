@@ -177,10 +177,10 @@ class Platform:
 
     def destroy(self) -> None:
         """Remove everything, whoever made it; the state in its temporary directory goes with that."""
-        without_cli.destroy(self.name, self.client, lambda _: None)
-        environment.down(self.lab, self.client, lambda _: None)
         for container in self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"}):
             container.remove(force=True, v=True)
+        without_cli.destroy(self.name, self.client, lambda _: None)
+        environment.down(self.lab, self.client, lambda _: None)
         for volume in self.client.volumes.list(filters={"name": f"{self.prefix}-"}):
             volume.remove(force=True)
         for network in self.client.networks.list(names=[f"^{self.prefix}-"]):
