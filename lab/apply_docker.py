@@ -142,7 +142,7 @@ class DockerApplier:
         sound = container.attrs["State"]["ExitCode"] == 0 if one_shot else container.status == "running"
         if container.labels.get(FINGERPRINT_LABEL) == wanted and sound:
             return container
-        container.remove(force=True)
+        container.remove(force=True, v=True)
         return None
 
     def _create(self, inputs: dict[str, Any], wanted: str) -> Container:

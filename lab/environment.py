@@ -88,7 +88,7 @@ def up(lab: Lab, client: docker.DockerClient, report: Report) -> None:
     container = _existing(lab, client)
     if container is None or container.status != "running" or container.labels.get(LABEL) != wanted:
         if container is not None:
-            container.remove(force=True)
+            container.remove(force=True, v=True)
         report(f"starting {lab.name}: {lab.hosts} hosts, {lab.guests} guests")
         _start(lab, client, tag, wanted)
     _await(lab, client)
@@ -104,9 +104,15 @@ def down(lab: Lab, client: docker.DockerClient, report: Report) -> None:
     container = _existing(lab, client)
     if container is not None:
         report(f"removing {lab.name}")
-        container.remove(force=True)
+        container.remove(force=True, v=True)
     for network in client.networks.list(names=[f"^{lab.name}$"], filters={"label": LABEL}):
         network.remove()
+
+
+def runs(lab: Lab, client: docker.DockerClient) -> bool:
+    """Whether the simulated cluster's container runs."""
+    container = _existing(lab, client)
+    return container is not None and container.status == "running"
 
 
 def _existing(lab: Lab, client: docker.DockerClient) -> Container | None:

@@ -71,7 +71,7 @@ def remove_orphans(state: list[dict[str, Any]], stack: Stack, client: docker.Doc
     removed = []
     for container in containers:
         if container.id not in known and STACK_LABEL not in container.labels:
-            container.remove(force=True)
+            container.remove(force=True, v=True)
             removed.append(str(container.name))
     for network in client.networks.list(filters=filters):
         if network.id not in known and STACK_LABEL not in (network.attrs.get("Labels") or {}):

@@ -6,6 +6,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from components.images import Service
+from lab import environment as lab_environment
 from lab.images import STAND_IN_LABEL
 from ops.console import console, table
 from ops.stack import LAB_GRAFANA_PASSWORD, Part, Stack, lab_of, parts
@@ -24,7 +25,8 @@ def show(stack: Stack, client: docker.DockerClient) -> None:
         )
     lab = lab_of(stack.name)
     if lab is not None:
-        made.add_row("simulated cluster", "[green]running[/]", lab.control_url, "built from lab/cluster")
+        state = "[green]running[/]" if lab_environment.runs(lab, client) else "[red]missing[/]"
+        made.add_row("simulated cluster", state, lab.control_url, "built from lab/cluster")
     console.print()
     console.print(made)
     password = LAB_GRAFANA_PASSWORD if lab is not None else "of: pulumi config get grafanaAdminPassword"
