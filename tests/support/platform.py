@@ -25,6 +25,8 @@ from lab.cluster.client import LabClient
 from lab.environment import Lab
 from ops.pulumi_cli import DEV_PASSPHRASE, ROOT
 
+# Several stacks come up beside each other on few cores: what is waited for takes longer than alone.
+PATIENCE = 2
 PORT_OFFSET = 12_000
 CLI = shutil.which("pulumi")
 
@@ -38,6 +40,7 @@ def wait_for(what: str, check: Callable[[], T], seconds: float, every: float = 1
     Raises:
         AssertionError: it never did, with the last thing it gave or raised.
     """
+    seconds *= PATIENCE
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
         try:
