@@ -104,8 +104,8 @@ def test_a_full_disk_is_told_and_mended_by_the_next_run(fresh: Platform) -> None
     assert f"volume {volume}" in output
     assert "the configuration could not be written, the old one stays" in output
     # Prometheus isn't started on half a configuration.
-    started = {"name": f"^/{fresh.prefix}-prometheus-a$"}
-    assert fresh.client.containers.list(all=True, filters=started) == []
+    names = [f"^/{fresh.prefix}-prometheus-a$"]
+    assert fresh.client.containers.list(all=True, filters={"name": names}) == []
     failed = before.failed_writers(fresh.state())
     assert len(failed) == 1
     fresh.client.containers.get(f"{volume}-writer").remove()
