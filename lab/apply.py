@@ -23,6 +23,7 @@ import pulumi
 from pulumi.runtime import mocks
 
 from components.images import Service
+from components.settings import PROJECT
 from lab.apply_docker import DockerApplier
 from lab.apply_grafana import GrafanaApplier
 from lab.stack_config import StackConfig
@@ -127,12 +128,11 @@ def apply(
     handlers = {**containers.handlers, **grafana.handlers}
     values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.plain.items()}
     pulumi.runtime.set_all_config({**values, **config.secrets}, list(config.secrets))
-    name = config_project(config)
     # The error of one resource is every waiting resource's too; asyncio would print each with its traceback.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     use_event_loop()
     with contextlib.chdir(project):
-        pulumi.runtime.set_mocks(_Monitor(handlers), project=name, stack=stack, preview=False)
+        pulumi.runtime.set_mocks(_Monitor(handlers), project=PROJECT, stack=stack, preview=False)
 
         @pulumi.runtime.test  # type: ignore[untyped-decorator]
         def run() -> None:
@@ -140,11 +140,6 @@ def apply(
 
         run()
     return summary
-
-
-def config_project(config: StackConfig) -> str:
-    """Project name that the keys of a stack file belong to."""
-    return next(key.partition(":")[0] for key in config.plain if not key.startswith("pulumi:"))
 
 
 def release(stack: str, client: docker.DockerClient, report: Report) -> int:

@@ -14,6 +14,7 @@ from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 
+from components.words import seconds
 from lab import images
 
 # What was created without the CLI: stack and, on containers, the fingerprint of its inputs.
@@ -21,7 +22,6 @@ STACK_LABEL = "org.pve-monitoring.applied-stack"
 FINGERPRINT_LABEL = "org.pve-monitoring.applied-inputs"
 
 _SECOND = 1_000_000_000
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 _HEALTH_POLL_S = 0.5
 
 
@@ -73,16 +73,17 @@ class DockerApplier:
             item.remove(**({"force": True, "v": True} if isinstance(item, Container) else {}))
         return len(found)
 
-    def _labels(self, **more: str) -> dict[str, str]:
-        return {STACK_LABEL: self._stack, **more}
+    def _labels(self, inputs: Mapping[str, Any], **more: str) -> dict[str, str]:
+        """Our own labels, and those that the program gives."""
+        given = {label["label"]: label["value"] for label in inputs.get("labels") or []}
+        return {STACK_LABEL: self._stack, **more, **given}
 
     def _network(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         existing = self._client.networks.list(names=[f"^{inputs['name']}$"])
         network = existing[0] if existing else None
         if network is None:
-            labels = {label["label"]: label["value"] for label in inputs.get("labels") or []}
             network = self._client.networks.create(
-                inputs["name"], driver=inputs["driver"], labels=self._labels(**labels)
+                inputs["name"], driver=inputs["driver"], labels=self._labels(inputs)
             )
         self._note(name, changed=not existing)
         return {"id": network.id}
@@ -92,7 +93,7 @@ class DockerApplier:
             self._client.volumes.get(inputs["name"])
             changed = False
         except NotFound:
-            self._client.volumes.create(inputs["name"], labels=self._labels())
+            self._client.volumes.create(inputs["name"], labels=self._labels(inputs))
             changed = True
         self._note(name, changed=changed)
         return {"id": inputs["name"]}
@@ -162,7 +163,6 @@ class DockerApplier:
         return container
 
     def _options(self, inputs: dict[str, Any], wanted: str, *, isolated: bool) -> dict[str, Any]:
-        labels = {label["label"]: label["value"] for label in inputs.get("labels") or []}
         memory = f"{inputs['memory']}m"
         capabilities = inputs["capabilities"]
         return {
@@ -194,7 +194,7 @@ class DockerApplier:
             "restart_policy": {"Name": inputs["restart"]} if inputs["restart"] != "no" else None,
             "log_config": LogConfig(type=inputs["logDriver"], config=inputs["logOpts"]),
             "healthcheck": _healthcheck(inputs.get("healthcheck")),
-            "labels": self._labels(**{FINGERPRINT_LABEL: wanted}, **labels),
+            "labels": self._labels(inputs, **{FINGERPRINT_LABEL: wanted}),
         }
 
     def _await_health(self, container: Container, timeout: float) -> None:
@@ -221,17 +221,13 @@ def _archive(uploads: list[dict[str, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _nanoseconds(duration: str) -> int:
-    return int(float(duration[:-1]) * _UNITS[duration[-1]] * _SECOND)
-
-
 def _healthcheck(check: dict[str, Any] | None) -> dict[str, Any] | None:
     if check is None:
         return None
     return {
         "test": check["tests"],
-        "interval": _nanoseconds(check["interval"]),
-        "timeout": _nanoseconds(check["timeout"]),
+        "interval": seconds(check["interval"]) * _SECOND,
+        "timeout": seconds(check["timeout"]) * _SECOND,
         "retries": int(check["retries"]),
-        "start_period": _nanoseconds(check["startPeriod"]),
+        "start_period": seconds(check["startPeriod"]) * _SECOND,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,17 @@ def read(path: Path, passphrase: str) -> StackConfig:
     except OSError as error:
         raise StackConfigError(f"{path}: {error.strerror}; run this in the project's directory") from error
     values: dict[str, Any] = document.get("config", {})
-    encrypted = {k: v["secure"] for k, v in values.items() if isinstance(v, dict) and set(v) == {"secure"}}
-    plain = {key: value for key, value in values.items() if key not in encrypted}
+    plain, encrypted = split(values)
     if not encrypted:
         return StackConfig(plain, {})
     key = _key(document.get("encryptionsalt", ""), passphrase, path)
     return StackConfig(plain, {name: _decrypt(text, key) for name, text in encrypted.items()})
+
+
+def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Part the values of a stack file into plain ones and, still encrypted, secret ones."""
+    encrypted = {k: v["secure"] for k, v in values.items() if isinstance(v, dict) and set(v) == {"secure"}}
+    return {key: value for key, value in values.items() if key not in encrypted}, encrypted
 
 
 def _key(salt_state: str, passphrase: str, path: Path) -> bytes:

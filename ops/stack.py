@@ -18,6 +18,7 @@ from components.render import grafana as grafana_render
 from components.settings import PROJECT, StackSettings, validate
 from components.topology import Instance, Topology, plan
 from lab import environment as lab_environment
+from lab import stack_config
 from lab.environment import Lab
 from ops.console import OpsError
 from ops.pulumi_cli import ROOT
@@ -36,14 +37,13 @@ class Stack:
 
     def image_references(self) -> list[str]:
         """Every image that the stack runs or builds from, the base of a build first."""
-        prefix, overrides = self.settings.images.registry_prefix, self.settings.images.overrides()
         keys = [images.PYTHON_BASE, images.CONFIG_WRITER, *(s for s in Service if s is not Service.DISCOVERY)]
-        return [images.resolve(str(key), prefix, overrides) for key in keys]
+        return [self.image_of(key) for key in keys]
 
-    def image_of(self, service: Service) -> str:
-        """The image that a service's container runs."""
-        images_ = self.settings.images
-        return images.resolve(str(service), images_.registry_prefix, images_.overrides())
+    def image_of(self, key: str) -> str:
+        """The image for a service, or for another entry of the image table."""
+        given = self.settings.images
+        return images.resolve(str(key), given.registry_prefix, given.overrides())
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def load(name: str, file: Path | None = None) -> Stack:
         raise OpsError(f"{path.name} doesn't exist; copy docs/examples/Pulumi.production.yaml and adapt it")
     values: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8")).get("config", {})
     own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
-    secret = frozenset(k for k, v in own.items() if isinstance(v, dict) and set(v) == {"secure"})
-    settings = validate({k: v for k, v in own.items() if k not in secret}, secret, ROOT)
+    plain, secret = stack_config.split(own)
+    settings = validate(plain, frozenset(secret), ROOT)
     return Stack(name, settings, plan(settings))
 
 

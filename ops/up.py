@@ -70,11 +70,12 @@ def _pulumi_up(cli: Pulumi, stack: Stack, client: docker.DockerClient) -> None:
     cli.ensure_stack(stack.name)
     if without_cli.release(stack.name, client, lambda _: None):
         note("the stack ran without the CLI until now: its containers are made anew, history stays")
+    state = cli.resources(stack.name)
     if isinstance(stack.settings.docker, LocalDocker):
-        for name in remove_orphans(cli.resources(stack.name), stack, client):
+        for name in remove_orphans(state, stack, client):
             note(f"removed {name}: an interrupted run had made it and not noted it in the state")
     step(f"pulumi up ({stack.name})")
-    failed = [f"--replace={urn}" for urn in failed_writers(cli.resources(stack.name))]
+    failed = [f"--replace={urn}" for urn in failed_writers(state)]
     code = cli.run("up", "--yes", "--stack", stack.name, "--suppress-outputs", *failed)
     if code != 0:
         raise OpsError(

@@ -17,8 +17,10 @@ import docker
 import requests
 import yaml
 from docker.models.containers import Container
+from pydantic.alias_generators import to_camel
 
 from components.images import Service
+from components.topology import CONTAINER_PORTS
 from lab import apply as without_cli
 from lab import environment, stack_config
 from lab.cluster.client import LabClient
@@ -86,16 +88,12 @@ class Platform:
     def write_config(self, **changes: Any) -> None:
         """Write the stack file: the development stack's, under other names and ports, and faster."""
         document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text("utf-8"))
-        ports = {
-            "prometheus": 9090,
-            "alertmanager": 9093,
-            "grafana": 3000,
-            "discovery": 8000,
-            "pveExporter": 9221,
-        }
         ours: dict[str, Any] = {
             "network.extraNetworks": [self.lab.name],
-            "network.ports": {name: port + self.offset for name, port in ports.items()},
+            "network.ports": {
+                to_camel(service.replace("-", "_")): port + self.offset
+                for service, port in CONTAINER_PORTS.items()
+            },
             "containers.namePrefix": self.prefix,
             "prometheus.scrapeInterval": "5s",
             "discovery.refreshSeconds": 5,
@@ -202,14 +200,7 @@ class Platform:
         return self.container(service).logs().decode(errors="replace")
 
     def url(self, service: Service) -> str:
-        ports = {
-            Service.PROMETHEUS: 9090,
-            Service.ALERTMANAGER: 9093,
-            Service.GRAFANA: 3000,
-            Service.DISCOVERY: 8000,
-            Service.PVE_EXPORTER: 9221,
-        }
-        return f"http://127.0.0.1:{ports[service] + self.offset}"
+        return f"http://127.0.0.1:{CONTAINER_PORTS[service] + self.offset}"
 
     def get(self, service: Service, path: str, **parameters: Any) -> Any:
         response = requests.get(f"{self.url(service)}{path}", params=parameters, timeout=15)
