@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
-import httpx
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,6 +17,7 @@ from .background import Background
 from .metrics import Metrics, StatusCollector
 from .model import GuestView
 from .page import CONTENT_SECURITY_POLICY, page
+from .proxmox import Opener
 from .pve import connect
 from .refresh import Refresher
 from .settings import Settings, load_settings
@@ -100,10 +100,8 @@ def _info(guest: GuestView) -> GuestInfo:
     )
 
 
-def create_app(
-    settings: Settings | None = None, transport: httpx.AsyncBaseTransport | None = None
-) -> FastAPI:
-    """Make the service of the environment; `transport` replaces the network in tests.
+def create_app(settings: Settings | None = None, open_member: Opener | None = None) -> FastAPI:
+    """Make the service of the environment; `open_member` replaces the network in tests.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -111,7 +109,7 @@ def create_app(
     chosen = settings or load_settings()
     logs.configure(chosen.discovery_log_level, chosen.discovery_log_format)
     metrics = Metrics()
-    client = connect(chosen, metrics, transport)
+    client = connect(chosen, metrics, open_member)
     refresher = Refresher(chosen, client, metrics)
     background = Background(refresher)
     metrics.registry.register(StatusCollector(refresher.status))

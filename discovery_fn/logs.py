@@ -62,7 +62,7 @@ def configure(level: str, form: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("httpx", "httpcore", "uvicorn.access"):
+    for name in ("aiohttp", "proxmoxer", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

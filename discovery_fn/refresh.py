@@ -17,20 +17,19 @@ from dataclasses import replace
 from . import inventory as views
 from . import privileges, schedule, wire
 from .asking import Asker
-from .filters import watched
-from .logs import Conditions, event
-from .metrics import Metrics, Status
-from .model import EndpointView, Facts, Guest, GuestView, Inventory, Node, PciPass, Reason, Resources
-from .pve import (
+from .errors import (
     BadAnswerError,
-    Endpoint,
     ForbiddenError,
-    PveClient,
     PveError,
     TimedOutError,
     UnauthorizedError,
     UnreachableError,
 )
+from .filters import watched
+from .logs import Conditions, event
+from .metrics import Metrics, Status
+from .model import EndpointView, Facts, Guest, GuestView, Inventory, Node, PciPass, Reason, Resources
+from .pve import Endpoint, PveClient
 from .settings import Settings
 from .state import State, StateFile, rebased
 from .targets import Body, Name, Renderer
@@ -47,7 +46,7 @@ _EMPTY_SECONDS = 600.0
 _SAVE_SECONDS = 30.0
 _GUESTS_AT_A_TIME = 100
 _PUBLISH_SECONDS = 0.05
-_PUBLISH_SECONDS_PER_GUEST = 0.00005
+_PUBLISH_SECONDS_PER_GUEST = 0.0002
 
 _ADVICE = {
     "unauthorized": "the API refuses the token: check PVE_TOKEN_ID, its secret and its expiry",
@@ -215,8 +214,7 @@ class Refresher:
 
     async def _refresh(self) -> str:
         before = self._client.active
-        # In a thread: with thousands of guests it would hold up answers to Prometheus.
-        found = await asyncio.to_thread(wire.resources, await self._client.cluster("cluster/resources"))
+        found = wire.resources(await self._client.cluster("cluster/resources"))
         self._authenticated = True
         self._bad_in_a_row = 0
         if self._client.active is not before:

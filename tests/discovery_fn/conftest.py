@@ -16,12 +16,15 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from discovery_fn.errors import UnreachableError
 from discovery_fn.metrics import Metrics, StatusCollector
+from discovery_fn.proxmox import Answer, Body, Opener, read
 from discovery_fn.pve import PveClient, connect
 from discovery_fn.refresh import Refresher
 from discovery_fn.settings import Settings
 
 T = TypeVar("T")
+Handler = Callable[[httpx.Request], httpx.Response | Coroutine[Any, Any, httpx.Response]]
 SECRET = "11111111-2222-3333-4444-555555555555"
 GIB = 2**30
 
@@ -285,6 +288,35 @@ class FakeCluster:
         return error(403, f"Permission check failed (/vms/{vm.vmid}, {names})")
 
 
+class FakeMember:
+    """A member of the API in memory: the handler answers, proxmoxer reads."""
+
+    def __init__(self, url: str, handler: Handler) -> None:
+        self.url = url
+        self.handler = handler
+        self.token = ""
+
+    def authorize(self, token: str) -> None:
+        self.token = token
+
+    async def get(self, path: str) -> Any:
+        headers = {"Authorization": f"PVEAPIToken={self.token}"}
+        url = f"{self.url}/api2/json/{path}"
+        try:
+            found = self.handler(httpx.Request("GET", url, headers=headers))
+            answer = found if isinstance(found, httpx.Response) else await found
+        except httpx.TransportError as error:
+            raise UnreachableError(str(error), status="unreachable") from error
+        return read(url, Answer(answer.status_code, answer.reason_phrase, Body(answer.content)))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def in_memory(handler: Handler) -> Opener:
+    return lambda url: FakeMember(url, handler)
+
+
 def data(value: Any) -> httpx.Response:
     return httpx.Response(200, json={"data": value})
 
@@ -359,7 +391,7 @@ def build(
     assert isinstance(loop, VirtualLoop)
     metrics = Metrics()
     chosen = settings(**values)
-    client = connect(chosen, metrics, httpx.MockTransport(handler or cluster))
+    client = connect(chosen, metrics, in_memory(handler or cluster))
     refresher = Refresher(
         chosen,
         client,
@@ -381,6 +413,7 @@ class Kit:
     SECRET = SECRET
     data = staticmethod(data)
     error = staticmethod(error)
+    in_memory = staticmethod(in_memory)
     settings = staticmethod(settings)
     build = staticmethod(build)
     run = staticmethod(run_virtual)

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from discovery_fn import logs
@@ -59,7 +58,7 @@ def ready(service: TestClient) -> None:
 
 @pytest.fixture
 def service(kit: Any, cluster: Any) -> Iterator[TestClient]:
-    with TestClient(create_app(kit.settings(), httpx.MockTransport(cluster))) as client:
+    with TestClient(create_app(kit.settings(), kit.in_memory(cluster))) as client:
         ready(client)
         yield client
 
@@ -138,9 +137,7 @@ def test_openapi_describes_every_path(service: TestClient) -> None:
 
 def test_a_wrong_token_at_start_leaves_the_service_up(kit: Any, cluster: Any) -> None:
     cluster.override["cluster/resources"] = lambda: kit.error(401, "Authentication failed!", b"")
-    with TestClient(
-        create_app(kit.settings(discovery_cluster="lab"), httpx.MockTransport(cluster))
-    ) as service:
+    with TestClient(create_app(kit.settings(discovery_cluster="lab"), kit.in_memory(cluster))) as service:
         time.sleep(0.2)
         assert service.get("/healthz").status_code == 200
         assert service.get("/readyz").status_code == 503
@@ -155,17 +152,17 @@ def test_a_wrong_token_at_start_leaves_the_service_up(kit: Any, cluster: Any) ->
 
 def test_state_makes_it_ready_without_the_api(kit: Any, cluster: Any, tmp_path: Any) -> None:
     settings = kit.settings(discovery_state_dir=str(tmp_path))
-    with TestClient(create_app(settings, httpx.MockTransport(cluster))) as service:
+    with TestClient(create_app(settings, kit.in_memory(cluster))) as service:
         ready(service)
         before = service.get("/targets").content
     cluster.down = {"pve1.example.com", "pve2.example.com"}
-    with TestClient(create_app(settings, httpx.MockTransport(cluster))) as service:
+    with TestClient(create_app(settings, kit.in_memory(cluster))) as service:
         assert service.get("/readyz").status_code == 200
         assert service.get("/targets").content == before
 
 
 def test_a_loop_that_ended_is_not_healthy(kit: Any, cluster: Any) -> None:
-    app = create_app(kit.settings(), httpx.MockTransport(cluster))
+    app = create_app(kit.settings(), kit.in_memory(cluster))
     with TestClient(app) as service:
         ready(service)
         assert service.portal is not None
