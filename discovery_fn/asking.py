@@ -11,7 +11,7 @@ from typing import Any
 from . import wire
 from .addresses import Network, choose, choose_static
 from .errors import ApiError, ForbiddenError, NodeUnreachableError, PveError, TimedOutError
-from .gate import Ahead, Gate
+from .gate import Gate
 from .inventory import needs_osinfo
 from .model import Facts, Guest, GuestConfig, Interface, Reason
 from .pve import Endpoint, PveClient
@@ -71,9 +71,10 @@ class Asker:
     def __init__(self, client: PveClient, prefer: Sequence[Network]) -> None:
         self._client = client
         self._prefer = prefer
-        self._protected: defaultdict[str, Gate] = defaultdict(lambda: Gate(PROTECTED_CALLS_PER_NODE))
+        self._protected: defaultdict[str, Gate] = defaultdict(
+            lambda: Gate(PROTECTED_CALLS_PER_NODE, _GUESTS_AHEAD_PER_NODE)
+        )
         self._configs: defaultdict[str, Gate] = defaultdict(lambda: Gate(_CONFIG_CALLS_PER_NODE))
-        self._ahead: defaultdict[str, Ahead] = defaultdict(lambda: Ahead(_GUESTS_AHEAD_PER_NODE))
 
     async def ask(self, guest: Guest, facts: Facts, ask: Ask, *, agent_allowed: bool) -> Outcome:
         """Ask what is due.
@@ -85,7 +86,7 @@ class Asker:
             agent_allowed: False where the token is known to lack the privilege for agents.
         """
         # A suspect waits long for its agent's turn, and must not keep others from being prepared.
-        leave = _nothing if ask.suspect else await self._ahead[guest.node].enter()
+        leave = _nothing if ask.suspect else await self._protected[guest.node].prepare()
         try:
             return await self._ask(_Turn(guest, ask.suspect, leave), facts, ask, agent_allowed=agent_allowed)
         finally:

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 
 class Gate:
-    """At most `limit` calls at a time on one node, all but one of them open to agents known to be bad.
+    """At most `limit` calls at a time on one node.
 
-    So a guest that has just started never waits behind a row of hung agents.
+    Agents known to be bad come last, and leave one slot to the others: a guest that has just started never
+    waits behind a row of hung agents.
+
+    Guests are prepared (their configuration is read) at most `ahead` at a time before their turn: reading all
+    configurations first would keep the processor busy while agents could be asked already.
     """
 
-    def __init__(self, limit: int = 2) -> None:
+    def __init__(self, limit: int = 2, ahead: int = 4) -> None:
         self._free = limit
         self._suspects_free = max(1, limit - 1)
-        self._waiting: dict[bool, list[asyncio.Future[None]]] = {False: [], True: []}
+        self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
+        self._places = asyncio.Semaphore(ahead)
+        self._coming = 0
+
+    async def prepare(self) -> Callable[[], None]:
+        """Wait for a place among those who are prepared.
+
+        Returns:
+            What gives the place back when it is this guest's turn, or when it has none; it does so once,
+            however often it is called.
+        """
+        self._coming += 1
+        try:
+            await self._places.acquire()
+        except BaseException:
+            self._coming -= 1
+            raise
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._coming -= 1
+                self._places.release()
+                self._admit()
+
+        return leave
 
     @contextlib.asynccontextmanager
     async def slot(self, *, suspect: bool = False) -> AsyncIterator[None]:
@@ -51,36 +83,18 @@ class Gate:
             waiter.set_result(None)
 
     def _next(self) -> asyncio.Future[None] | None:
-        for suspect in (False, True):
-            if suspect and not self._suspects_free:
-                return None
-            queue = self._waiting[suspect]
-            while queue:
-                waiter = queue.pop(0)
-                if not waiter.done():
-                    self._suspects_free -= suspect
-                    return waiter
+        if (waiter := self._first(suspect=False)) is not None:
+            return waiter
+        if self._coming or not self._suspects_free:
+            return None
+        if (waiter := self._first(suspect=True)) is not None:
+            self._suspects_free -= 1
+        return waiter
+
+    def _first(self, *, suspect: bool) -> asyncio.Future[None] | None:
+        queue = self._waiting[suspect]
+        while queue:
+            waiter = queue.popleft()
+            if not waiter.done():
+                return waiter
         return None
-
-
-class Ahead:
-    """At most `limit` guests of a node are prepared (their configuration read) before their agent's turn.
-
-    Reading all configurations first would keep the processor busy while agents could be asked already.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._slots = asyncio.Semaphore(limit)
-
-    async def enter(self) -> Callable[[], None]:
-        """Wait for a place; return what gives it back, once, however often it is called."""
-        await self._slots.acquire()
-        left = False
-
-        def leave() -> None:
-            nonlocal left
-            if not left:
-                left = True
-                self._slots.release()
-
-        return leave

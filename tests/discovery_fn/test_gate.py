@@ -50,3 +50,36 @@ def test_a_cancelled_call_gives_its_slot_back(kit: Any) -> None:
         await asyncio.wait_for(gate.acquire(), 1)
 
     kit.run(work)
+
+
+def test_suspects_wait_for_those_who_are_still_prepared(kit: Any) -> None:
+    async def work() -> None:
+        gate = Gate(2)
+        leave = await gate.prepare()
+        suspect = asyncio.ensure_future(gate.acquire(suspect=True))
+        await asyncio.sleep(1)
+        assert not suspect.done()
+        await gate.acquire()
+        leave()
+        leave()  # once is enough
+        await asyncio.wait_for(suspect, 1)
+
+    kit.run(work)
+
+
+def test_only_some_are_prepared_at_a_time(kit: Any) -> None:
+    async def work() -> None:
+        gate = Gate(2, ahead=3)
+        leaves = [await gate.prepare() for _ in range(3)]
+        fourth = asyncio.ensure_future(gate.prepare())
+        fifth = asyncio.ensure_future(gate.prepare())
+        await asyncio.sleep(1)
+        assert not fourth.done()
+        fifth.cancel()
+        leaves[0]()
+        (await asyncio.wait_for(fourth, 1))()
+        leaves[1]()
+        leaves[2]()
+        await asyncio.wait_for(gate.acquire(suspect=True), 1)  # nobody is coming any more
+
+    kit.run(work)
