@@ -3,13 +3,18 @@
 from dataclasses import replace
 
 from .load import chance
-from .model import GIB, Cluster, Gpu, Guest, Host, Nic, Storage, Volume
+from .model import GIB, Cluster, Gpu, Guest, Host, Nic, PciMapping, Storage, Volume
 from .settings import Settings
 
 FIRST_VMID = 101
 # (cpus, memory in GiB) of the first three hosts; larger labs get hosts that carry their guests.
 SMALL_HOSTS = ((32, 128), (64, 256), (32, 192))
 SIZES = ((32, 128), (64, 256), (64, 512), (128, 1024), (192, 2048), (384, 4096))
+# The L40S of pve1 is win-app01's. On pve3 it is the one that win-ml01 has by its address.
+MAPPINGS = (
+    PciMapping("l40s", "L40S for guests", (("pve1", "0000:c1:00.0"), ("pve3", "0000:c1:00"))),
+    PciMapping("uplink", "Second port of the X710", (("pve1", "0000:01:00.1"), ("pve2", "0000:01:00.1"))),
+)
 ROLES = ("web", "app", "sql", "files", "app", "web", "desktop")
 
 
@@ -19,9 +24,11 @@ def build(settings: Settings) -> Cluster:
     guests = _cast(settings.seed) + tuple(
         _extra(i, names, settings.seed) for i in range(len(_cast(settings.seed)), settings.guests)
     )
+    if not settings.oddities:
+        guests = tuple(g if g.template else replace(g, agent="ok", running=True) for g in guests)
     hosts = tuple(_host(i, name, guests, settings) for i, name in enumerate(names))
     pools = tuple(sorted({guest.pool for guest in guests} - {""}))
-    return Cluster(settings.cluster_name, hosts, guests, _storages(settings.seed), pools)
+    return Cluster(settings.cluster_name, hosts, guests, _storages(settings.seed), pools, MAPPINGS)
 
 
 def gpu(seed: int, index: int, bus: int) -> Gpu:
@@ -117,7 +124,12 @@ def _linux(index: int, name: str, home: str, *, vcpus: int, gib: int, kind: str 
 
 def _cast(seed: int) -> tuple[Guest, ...]:
     domain = replace(_windows(0, "win-dc01", "dc", "pve1", vcpus=2, gib=8), quirk="zone", managed=True)
-    app = replace(_windows(1, "win-app01", "app", "pve1", vcpus=8, gib=16), managed=True)
+    app = replace(
+        _windows(1, "win-app01", "app", "pve1", vcpus=8, gib=16),
+        managed=True,
+        gpus=(gpu(seed * 1009 + 55, 0, 0xC1),),
+        mapping="l40s",
+    )
     sql = replace(_windows(2, "win-sql01", "sql", "pve2", vcpus=16, gib=64), managed=True)
     files = _windows(3, "win-files01", "files", "pve2", vcpus=4, gib=8)
     # DHCP failed on the first network card; the second one is how the guest is reached.

@@ -73,6 +73,43 @@ class LabClient:
         finally:
             self.clear(fault_id)
 
+    def migrate(self, guest: str, target: str, seconds: float | None = None) -> None:
+        """Move a guest to the host ``target``: locked for ``seconds`` (20 if None), then there.
+
+        Raises:
+            LabError: There is no such guest or host, or the guest can't go there now.
+        """
+        self._command(guest, "migrate", target=target, seconds=seconds)
+
+    def start(self, guest: str) -> None:
+        """Start a guest, whatever brought it down.
+
+        Raises:
+            LabError: There is no such guest, it runs already, or its host is down.
+        """
+        self._command(guest, "start")
+
+    def stop(self, guest: str) -> str:
+        """Stop a guest until it is started; the id of the fault that this is.
+
+        Raises:
+            LabError: There is no such guest, or it doesn't run.
+        """
+        return str(self._command(guest, "stop")["id"])
+
+    def reboot(self, guest: str, seconds: float | None = None) -> str:
+        """Reboot a guest, which is back after ``seconds``; the id of the fault that this is.
+
+        Raises:
+            LabError: There is no such guest, or it doesn't run.
+        """
+        return str(self._command(guest, "reboot", seconds=seconds)["id"])
+
+    def _command(self, guest: str, verb: str, **body: Any) -> dict[str, Any]:
+        given = {name: value for name, value in body.items() if value is not None}
+        found: dict[str, Any] = self._ask("POST", f"/guests/{guest}/{verb}", given)
+        return found
+
     def hooks(self, name: str) -> list[dict[str, Any]]:
         """What a webhook received: ``received`` (Unix seconds) and ``body``."""
         found: list[dict[str, Any]] = self._ask("GET", f"/hooks/{name}")

@@ -4,9 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from . import commands
 from .faults import KINDS, FaultError
 from .page import render
 from .proxy import ports
@@ -17,6 +19,7 @@ from .web import Request, Response, json_response
 Calls = Counter[tuple[str, str, str, int]]
 HOOK = re.compile(r"^/hooks/(?P<name>[A-Za-z0-9_.-]{1,64})$")
 FAULT = re.compile(r"^/faults/(?P<id>[A-Za-z0-9]+)$")
+GUEST = re.compile(r"^/guests/(?P<guest>[A-Za-z0-9._/-]+)/(?P<verb>migrate|reboot|start|stop)$")
 RESERVED = {"kind", "target", "seconds"}
 
 
@@ -58,8 +61,28 @@ class Control:
             if self._lab.faults.clear(found["id"], self._lab.clock()):
                 return json_response({"cleared": 1})
             return json_response({"error": f"no active fault {found['id']}"}, 404)
-        known = sorted({path for _, path in self._routes} | {"/hooks/{name}", "/faults/{id}"})
+        if (found := GUEST.match(request.path)) and request.method == "POST":
+            return self._command(found["guest"], found["verb"], json.loads(request.body or b"{}"))
+        named = {"/hooks/{name}", "/faults/{id}", "/guests/{guest}/{migrate|reboot|start|stop}"}
+        known = sorted({path for _, path in self._routes} | named)
         return json_response({"error": f"no {request.method} {request.path}", "paths": known}, 404)
+
+    def _command(self, guest: str, verb: str, body: Any) -> Response:
+        allowed = {"migrate": {"target", "seconds"}, "reboot": {"seconds"}}.get(verb, set())
+        if not isinstance(body, dict) or set(body) - allowed:
+            raise FaultError(f"{verb} takes an object with {', '.join(sorted(allowed)) or 'nothing in it'}")
+        seconds = _seconds(body.get("seconds"))
+        if verb == "start":
+            return json_response({"vmid": commands.start(self._lab, guest).vmid})
+        if verb == "migrate":
+            lasts = commands.MIGRATION_SECONDS if seconds is None else seconds
+            move = commands.migrate(self._lab, guest, str(body.get("target", "")), lasts)
+            return json_response(asdict(move), 202)
+        if verb == "stop":
+            fault = commands.stop(self._lab, guest)
+        else:
+            fault = commands.reboot(self._lab, guest, commands.REBOOT_SECONDS if seconds is None else seconds)
+        return json_response({"id": fault.id, "fault": fault.as_json()}, 201)
 
     def _hook(self, request: Request, name: str) -> Response:
         if request.method == "POST":
@@ -77,9 +100,7 @@ class Control:
         body = json.loads(request.body)
         if not isinstance(body, dict) or not isinstance(body.get("kind"), str):
             raise FaultError(f"a fault is an object with kind and target; kinds: {', '.join(KINDS)}")
-        seconds = body.get("seconds")
-        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
-            raise FaultError(f"seconds is a number, not {seconds!r}")
+        seconds = _seconds(body.get("seconds"))
         given = {name: value for name, value in body.items() if name not in RESERVED | {"params"}}
         more = body.get("params", {})
         if not isinstance(more, dict):
@@ -96,6 +117,12 @@ class Control:
     def _page(self, _: Request) -> Response:
         html = render(state(self._lab), notes(self._sinks))
         return Response(200, html.encode(), "text/html; charset=utf-8")
+
+
+def _seconds(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise FaultError(f"seconds is a number, not {value!r}")
+    return value
 
 
 def _cleared(store: Any) -> Response:

@@ -27,6 +27,9 @@ KINDS: dict[str, Kind] = {
         (("mode", "process"),),
     ),
     "guest_stopped": Kind(("guest",), "A person stops a guest: a task is in the log."),
+    "guest_reboot": Kind(
+        ("guest",), "A person reboots a guest, whose system is away: a task is in the log.", (("mode", "os"),)
+    ),
     "agent_hung": Kind(("guest",), "The guest agent answers pings, but no command (8 s, then 500)."),
     "agent_dead": Kind(("guest",), "The guest agent doesn't answer (3 s, then 500)."),
     "exporter_gone": Kind(("guest", "host"), "Nothing listens on the exporters' ports."),
@@ -42,13 +45,24 @@ KINDS: dict[str, Kind] = {
     "gpu_hot": Kind(("guest", "host"), "Every GPU heats up and slows down.", (("celsius", 94.0),)),
     "api_slow": Kind(("member",), "Every answer of the API is late.", (("delay_seconds", 5.0),)),
     "api_down": Kind(("member",), "The API refuses connections."),
+    "api_errors": Kind(
+        ("member",), "A share of the answers is an error: 500, 503 and 596 in turn.", (("share", 0.01),)
+    ),
+    "answers_cut": Kind(
+        ("member",), "A share of the answers breaks off in the middle of the body.", (("share", 0.01),)
+    ),
     "token_revoked": Kind(("token",), "An API token exists no more (401)."),
     "permission_lost": Kind(
         ("token",), "A token loses a privilege, or all of them.", (("privilege", ""),)
     ),
 }  # fmt: skip
 
-GUEST_DOWN = frozenset({"host_down", "guest_down", "guest_stopped"})
+GUEST_DOWN = frozenset({"host_down", "guest_down", "guest_stopped", "guest_reboot"})
+# What the members broadcast of themselves and their guests doesn't show these.
+UNSEEN = frozenset(
+    {"agent_hung", "agent_dead", "exporter_gone", "network_errors", "gpu_hot", "api_slow", "api_down",
+     "api_errors", "answers_cut", "token_revoked", "permission_lost"}
+)  # fmt: skip
 # A guest that is down uses nothing.
 FLOWS = ("cpu", "read", "write", "rx", "tx", "read_wait", "write_wait", "util", "steal")
 
@@ -106,6 +120,8 @@ def parameters(kind: str, given: Mapping[str, Any]) -> dict[str, float | str]:
     for name, value in given.items():
         if isinstance(known[name], float) and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise FaultError(f"{kind}: {name} is a number, not {value!r}")
+    if "share" in given and not 0 < given["share"] <= 1:
+        raise FaultError(f"{kind}: share is {given['share']}; give a part of all answers, up to 1")
     return known | {name: value if isinstance(value, str) else float(value) for name, value in given.items()}
 
 
@@ -148,6 +164,7 @@ class FaultBook:
     version: int = 0
     _cache: dict[tuple[Entity, str], tuple[Segment, ...]] = field(default_factory=dict)
     _touching: dict[Entity, tuple[Fault, ...]] = field(default_factory=dict)
+    _of_kind: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
 
     def add(self, fault: Fault) -> Fault:
         """Record a fault under the next free id."""
@@ -171,13 +188,22 @@ class FaultBook:
 
     def active(self, t: float, kind: str | None = None) -> Iterator[Fault]:
         """The faults that last at ``t``, of one kind or of all."""
-        return (fault for fault in self.faults if fault.active(t) and kind in (None, fault.kind))
+        return (fault for fault in (self.faults if kind is None else self.of(kind)) if fault.active(t))
+
+    def of(self, kind: str) -> tuple[Fault, ...]:
+        """Every fault of a kind, past or present."""
+        if kind not in self._of_kind:
+            self._of_kind[kind] = tuple(fault for fault in self.faults if fault.kind == kind)
+        return self._of_kind[kind]
 
     def on(self, entity: Entity) -> tuple[Fault, ...]:
         """Every fault, past or present, that touches ``entity``."""
-        if entity not in self._touching:
-            self._touching[entity] = tuple(fault for fault in self.faults if fault.touches(entity))
-        return self._touching[entity]
+        if not self._touching:
+            for fault in self.faults:
+                touched: tuple[Entity, ...] = (*fault.guests, *fault.hosts)
+                for one in touched:
+                    self._touching[one] = (*self._touching.get(one, ()), fault)
+        return self._touching.get(entity, ())
 
     def hitting(self, entity: Entity, kind: str, t: float) -> Fault | None:
         """The latest active fault of a kind on ``entity``."""
@@ -194,11 +220,8 @@ class FaultBook:
             self._cache[key] = disjoint(part for part in found if part)
         return self._cache[key]
 
-    def last_edge(self, t: float) -> float:
-        """When a fault last began or ended, as seen from ``t``; 0 if never."""
-        return max((edge for f in self.faults for edge in (f.start, f.end) if edge <= t), default=0.0)
-
     def _changed(self) -> None:
         self.version += 1
         self._cache.clear()
         self._touching.clear()
+        self._of_kind.clear()

@@ -22,6 +22,20 @@ class Gpu:
     power_limit: float
     seed: int
 
+    @property
+    def address(self) -> str:
+        """Its PCI address as Proxmox VE writes it, such as 0000:41:00.0; ``bus_id`` is nvidia-smi's."""
+        return self.bus_id[4:].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class PciMapping:
+    """A PCI resource mapping of the datacenter: by host, the address of the device behind the name."""
+
+    name: str
+    description: str
+    devices: tuple[tuple[str, str], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -59,6 +73,7 @@ class Guest:
 
     ``home`` is the host it runs on; a guest with ``away`` moves to that one and back. ``idle_share`` etc.
     live in the load of ``role``. ``quirk`` names what is odd about its addresses: docker, apipa, zone.
+    Its ``gpus`` sit in ``home`` and are passed through: by the name of ``mapping``, or else by address.
     """
 
     vmid: int
@@ -83,6 +98,7 @@ class Guest:
     template: bool = False
     quirk: str = ""
     gpus: tuple[Gpu, ...] = ()
+    mapping: str = ""
 
     @property
     def id(self) -> str:
@@ -100,7 +116,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A member of the cluster."""
+    """A member of the cluster; ``gpus`` are those that its own driver holds."""
 
     name: str
     number: int
@@ -136,6 +152,7 @@ class Cluster:
     guests: tuple[Guest, ...]
     storages: tuple[Storage, ...]
     pools: tuple[str, ...] = field(default=())
+    mappings: tuple[PciMapping, ...] = field(default=())
 
     @cached_property
     def host(self) -> dict[str, Host]:

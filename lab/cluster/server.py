@@ -26,6 +26,7 @@ class Running:
     lab: Lab
     sinks: Sinks
     servers: Sequence[asyncio.Server]
+    broadcast: asyncio.Task[None]
     api_port: int
     proxy_port: int
     control_port: int
@@ -33,6 +34,7 @@ class Running:
 
     async def close(self) -> None:
         """End every listener; conversations that go on are broken off with the loop."""
+        self.broadcast.cancel()
         for server in self.servers:
             server.close()
 
@@ -57,7 +59,7 @@ async def start(settings: Settings) -> Running:
         await loop.create_server(sinks.smtp, where, settings.smtp_port),
     ]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
-    return Running(lab, sinks, servers, *ports)
+    return Running(lab, sinks, servers, asyncio.create_task(api.broadcast()), *ports)
 
 
 async def serve(settings: Settings) -> None:

@@ -18,7 +18,8 @@ class Settings:
 
     Delays are in seconds. ``auth_delay`` is what Proxmox VE waits before it answers 401; ``node_timeout`` is
     how long a call to an offline node takes; ``broadcast_expire`` is how long the other members keep the
-    last values of an offline node's guests.
+    last values of an offline node's guests. ``oddities`` of 0 makes every guest but the templates run and
+    every agent answer: for measuring.
     """
 
     hosts: int = 3
@@ -42,6 +43,7 @@ class Settings:
     proxy_timeout: float = 1.0
     broadcast_expire: float = 300.0
     migrate_every: float = 1800.0
+    oddities: int = 1
 
     @property
     def version(self) -> tuple[str, str, str]:

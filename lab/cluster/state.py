@@ -12,6 +12,7 @@ from .faults import GUEST_DOWN, KINDS, Entity, Fault, FaultBook, FaultError, par
 from .identities import TOKENS
 from .load import DAY, Curve, Segment, area_with, chance, rate_with, sawtooth, split_with
 from .model import Cluster, Guest, Host, Storage, Volume
+from .orders import Move, Orders
 from .profiles import guest_curves, host_curves, memory_curve
 from .provisioned import Provisioned
 from .settings import Settings
@@ -26,15 +27,17 @@ LOCKED_SECONDS = 20.0  # a migration's lock before the guest is on the other hos
 class Lab:
     """The cluster with its faults and its clock.
 
-    Everything but what was made through the API (``provisioned``) is a function of the time and of the faults
-    so far. ``epoch`` is the start of the 30 days in which the lab was started: machines booted before it,
-    migrations began with it. A lab that is started again within these days therefore continues its counters.
+    Everything but what was made through the API (``provisioned``) is a function of the time, and of the
+    faults and orders so far. ``epoch`` is the start of the 30 days in which the lab was started: machines
+    booted before it, migrations began with it. A lab that is started again within these days therefore
+    continues its counters.
     """
 
     cluster: Cluster
     settings: Settings
     clock: Callable[[], float] = time.time
     faults: FaultBook = field(default_factory=FaultBook)
+    orders: Orders = field(default_factory=Orders)
     provisioned: Provisioned = field(default_factory=Provisioned)
     _curves: dict[Entity, dict[str, Curve]] = field(default_factory=dict)
     _booted: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
@@ -51,21 +54,29 @@ class Lab:
         """Whether a host is up."""
         return self.faults.hitting(host, "host_down", t) is None
 
+    def powered(self, guest: Guest, t: float) -> bool:
+        """Whether a guest was built switched on, or was started since."""
+        return guest.running or self.orders.started(guest.vmid) <= t
+
     def running(self, guest: Guest, t: float) -> bool:
         """Whether a guest's operating system is up."""
-        return guest.running and not any(
+        return self.powered(guest, t) and not any(
             fault.kind in GUEST_DOWN and fault.active(t) for fault in self.faults.on(guest.vmid)
         )
 
     def process(self, guest: Guest, t: float) -> bool:
         """Whether a guest's QEMU or container process is there: a crashed system can leave it behind."""
-        return guest.running and not any(
-            fault.kind in GUEST_DOWN and fault.active(t) and fault.params.get("mode") != "os"
-            for fault in self.faults.on(guest.vmid)
+        return self.powered(guest, t) and not any(
+            _ends_process(fault) and fault.active(t) for fault in self.faults.on(guest.vmid)
         )
 
     def location(self, guest: Guest, t: float) -> str:
-        """The host a guest is on; one that moves stays where it is while one of its hosts is down."""
+        """The host a guest is on: where it was sent, or else where its plan has it.
+
+        One that moves by a plan stays where it is while one of its hosts is down.
+        """
+        if sent := self.last_move(guest, t):
+            return sent.target
         if not guest.away:
             return guest.home
         for name in (guest.home, guest.away):
@@ -74,9 +85,35 @@ class Lab:
                     return self._plan(guest, fault.start)
         return self._plan(guest, t)
 
+    def last_move(self, guest: Guest, t: float) -> Move | None:
+        """The latest ordered migration that has succeeded."""
+        moves = reversed(self.orders.moves(guest.vmid))
+        return next((move for move in moves if move.end <= t and self.failed(move, t) is None), None)
+
+    def failed(self, move: Move, t: float) -> float | None:
+        """When a host or the guest went down during an ordered migration, as of ``t``."""
+        end = min(t, move.end)
+        return min(
+            (
+                max(fault.start, move.start)
+                for entity in (move.source, move.target, move.vmid)
+                for fault in self.faults.on(entity)
+                if _ends_process(fault) and fault.start <= end and fault.end > move.start
+                # A guest that is off already moves as a file.
+                if entity != move.vmid or fault.start > move.start
+            ),
+            default=None,
+        )
+
+    def moves(self, guest: Guest) -> bool:
+        """Whether a guest is, or was, not always on one host."""
+        return bool(guest.away or self.orders.moves(guest.vmid))
+
     def arrived(self, guest: Guest, t: float) -> float:
         """Since when a guest's process is on its host: its boot, or its last migration."""
         boot = self.boot(guest, t)
+        if sent := self.last_move(guest, t):
+            return max(sent.end, boot)
         if not guest.away or t < self.epoch:
             return boot
         every, here = self.settings.migrate_every, self.location(guest, t)
@@ -86,8 +123,11 @@ class Lab:
         return max(edge, boot)
 
     def migrating(self, guest: Guest, t: float) -> bool:
-        """Whether a guest is locked by a migration that is about to end."""
-        if not guest.away or not self.running(guest, t):
+        """Whether a guest is locked by a migration."""
+        for move in self.orders.moves(guest.vmid):
+            if move.start <= t < move.end and self.failed(move, t) is None:
+                return True
+        if not guest.away or self.last_move(guest, t) or not self.running(guest, t):
             return False
         return self.location(guest, t) != self.location(guest, t + LOCKED_SECONDS)
 
@@ -100,6 +140,8 @@ class Lab:
         """When it last booted: at a hashed time in the 60 days before the epoch, or after a fault."""
         key: Entity = entity.vmid if isinstance(entity, Guest) else entity.name
         boot = self.epoch - DAY * (1 + 59 * chance(entity.seed, 31))
+        if isinstance(entity, Guest) and self.orders.started(entity.vmid) <= t:
+            boot = self.orders.started(entity.vmid)
         for fault in self.faults.on(key):
             if fault.kind in GUEST_DOWN and fault.end <= t:
                 boot = max(boot, fault.end)
@@ -156,8 +198,8 @@ class Lab:
     def host_rate(self, host: Host, signal: str, t: float) -> float:
         """A signal of a whole host: its guests and itself; cpu in CPUs, the rest as for guests."""
         base = self.host_own(host, signal, t)
-        for guest in self.cluster.residents[host.name]:
-            if guest.running and self.location(guest, t) == host.name:
+        for guest in self.candidates(host.name):
+            if self.powered(guest, t) and self.location(guest, t) == host.name:
                 base += self.rate(guest, signal, t) * _weight(guest, signal)
         return rate_with(base, self._host_segments(host, signal), t)
 
@@ -170,8 +212,8 @@ class Lab:
 
         def between(low: float, high: float) -> float:
             total = self.curves(host)[signal].between(low, high) * (host.cpus if signal == "cpu" else 1)
-            for guest in self.cluster.residents[host.name]:
-                if guest.running:
+            for guest in self.candidates(host.name):
+                if self.powered(guest, high):
                     total += self.stay_area(guest, host.name, signal, low, high) * _weight(guest, signal)
             return total
 
@@ -207,28 +249,32 @@ class Lab:
 
     def stay_area(self, guest: Guest, host: str, signal: str, start: float, end: float) -> float:
         """What a guest added to ``host`` between ``start`` and ``end``."""
-        if not guest.away:
+        if guest.running and not self.moves(guest):
             return self.area(guest, signal, start, end)
-        key = (guest.vmid, host, signal)
+        key, now = (guest.vmid, host, signal), self.faults.version + self.orders.version
         version, since, upto, total = self._moved.get(key, (-1, 0.0, 0.0, 0.0))
-        if (version, since) != (self.faults.version, start) or upto > end:
+        if (version, since) != (now, start) or upto > end:
             upto, total = start, 0.0
         for low, high in self.stays(guest, host, upto, end):
             total += self.area(guest, signal, low, high)
-        self._moved[key] = (self.faults.version, start, end, total)
+        self._moved[key] = (now, start, end, total)
         return total
 
     def stays(self, guest: Guest, host: str, start: float, end: float) -> Iterator[tuple[float, float]]:
-        """The spans of time in which a guest that moves was on ``host``."""
+        """The spans of time in which a guest that moves, or was started late, was on ``host``."""
         every = self.settings.migrate_every
         first = max(start, self.epoch)
         edges = {start, end, min(first, end)}
-        edges |= {k * every for k in range(int(first / every) + 1, int(end / every) + 1)}
-        for name in (guest.home, guest.away):
-            edges |= {e for f in self.faults.on(name) for e in (f.start, f.end) if start < e < end}
-        marks = sorted(edges)
-        for low, high in pairwise(marks):
-            if self.location(guest, (low + high) / 2) == host:
+        if guest.away:
+            edges |= {k * every for k in range(int(first / every) + 1, int(end / every) + 1)}
+        marks = [self.orders.started(guest.vmid), *(move.end for move in self.orders.moves(guest.vmid))]
+        marks += [
+            e for name in {guest.home, guest.away} for f in self.faults.on(name) for e in (f.start, f.end)
+        ]
+        edges |= {mark for mark in marks if start < mark < end}
+        for low, high in pairwise(sorted(edges)):
+            middle = (low + high) / 2
+            if self.powered(guest, middle) and self.location(guest, middle) == host:
                 yield low, high
 
     # --- levels ---
@@ -263,10 +309,21 @@ class Lab:
             return guest.memory * 1.004
         return guest.memory * min(1.0, self.memory_used(guest, t) + 0.2)
 
+    def candidates(self, host: str) -> tuple[Guest, ...]:
+        """The guests that can be on a host: by their plan, or because they were sent there."""
+        known = self.cluster.residents[host]
+        if not (sent := self.orders.arrivals(host)):
+            return known
+        return known + tuple(
+            guest
+            for guest in map(self.cluster.guest.__getitem__, sent)
+            if host not in (guest.home, guest.away)
+        )
+
     def residents(self, host: Host, t: float) -> Iterator[Guest]:
         """The guests whose process is on ``host``."""
-        for guest in self.cluster.residents[host.name]:
-            if guest.running and self.location(guest, t) == host.name and self.process(guest, t):
+        for guest in self.candidates(host.name):
+            if self.location(guest, t) == host.name and self.process(guest, t):
                 yield guest
 
     def volume_used(self, entity: Entity, volume: Volume, index: int, t: float) -> float:
@@ -334,9 +391,7 @@ class Lab:
             raise FaultError(f"host {name} has no GPU; {self._choices(('guest', 'host'), gpus=True)}")
         if kind not in ("host_down", "disk_latency_storm", "cpu_hog"):
             return frozenset()
-        return frozenset(
-            guest.vmid for guest in self.cluster.residents[name] if self.location(guest, now) == name
-        )
+        return frozenset(guest.vmid for guest in self.candidates(name) if self.location(guest, now) == name)
 
     def find_guest(self, target: str) -> Guest | None:
         """A guest by vmid, by id (qemu/101) or by name."""
@@ -354,6 +409,11 @@ class Lab:
         if {"host", "member"} & set(targets):
             parts.append("hosts " + ", ".join(h.name for h in self.cluster.hosts if h.gpus or not gpus))
         return "there are " + "; ".join(parts) + ("; or all" if "member" in targets else "")
+
+
+def _ends_process(fault: Fault) -> bool:
+    """Whether a fault takes more from a guest than its operating system."""
+    return fault.kind in GUEST_DOWN and fault.params.get("mode") != "os"
 
 
 def _weight(guest: Guest, signal: str) -> float:

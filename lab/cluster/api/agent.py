@@ -54,7 +54,10 @@ class Agent:
     async def interfaces(self, call: Call) -> Any:
         """GET network-get-interfaces."""
         guest = await self.ask(call, "guest-network-get-interfaces")
-        return {"result": _windows(guest) if guest.os == "windows" else _linux(guest)}
+        return call.keep(
+            ("interfaces", guest.vmid),
+            lambda: {"result": _windows(guest) if guest.os == "windows" else _linux(guest)},
+        )
 
     async def osinfo(self, call: Call) -> Any:
         """GET get-osinfo."""

@@ -3,24 +3,27 @@
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from ..state import Lab
 from ..web import Hangup, Request, Response
-from . import access, cluster, content, guests, machines, nodes, tasks
+from . import access, cluster, content, guests, hardware, machines, nodes, tasks
 from .agent import Agent
 from .auth import authenticate, privileges
-from .call import ApiError, Call
+from .call import ApiError, Call, Written, as_json
 from .machine_config import PARAMETERS, indexed
-from .stats import Stats
+from .spoiling import Spoiler
+from .stats import BROADCAST, Stats
 
 BASE = "/api2/json"
 Operation = Callable[[Call], Awaitable[Any]]
+# Paths whose route is remembered: a few for each of 5,000 guests.
+KNOWN_PATHS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,16 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("GET", "/cluster/tasks", cluster.tasks),
         Route("GET", "/cluster/metrics/export", cluster.Export(stats),
               frozenset({"history", "local-only", "node-list", "start-time"})),
+        Route("GET", "/cluster/mapping/pci", hardware.mappings, frozenset({"check-node"})),
+        Route("GET", "/cluster/mapping/pci/{id}", hardware.mapping),
         Route("GET", "/storage", cluster.storage, frozenset({"type"})),
         Route("GET", "/pools", cluster.pools, frozenset({"poolid", "type"})),
-        Route("GET", "/nodes", nodes.nodes),
+        Route("GET", "/nodes", nodes.Nodes(stats)),
         Route("GET", "/nodes/{node}/status", nodes.status),
         Route("GET", "/nodes/{node}/version", access.version),
         Route("GET", "/nodes/{node}/subscription", nodes.subscription),
+        Route("GET", "/nodes/{node}/hardware/pci", hardware.pci,
+              frozenset({"pci-class-blacklist", "verbose"})),
         Route("GET", "/nodes/{node}/storage", nodes.storage,
               frozenset({"content", "enabled", "format", "storage", "target"})),
         Route("GET", "/nodes/{node}/replication", nodes.replication, frozenset({"guest"})),
@@ -120,9 +127,20 @@ class Api:
     def __post_init__(self) -> None:
         """Lay the routes out by method and number of parts."""
         self._routes: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
-        for route in routes(Stats(self.lab), Agent()):
+        self._find = lru_cache(KNOWN_PATHS)(self._search)
+        self._members = {name: h.name for h in self.lab.cluster.hosts for name in (h.name, h.address)}
+        self._spoiler = Spoiler(self.lab)
+        self._kept: dict[Any, Written] = {}
+        self.stats = Stats(self.lab)
+        for route in routes(self.stats, Agent()):
             parts = route.template.strip("/").split("/")
             self._routes.setdefault((route.method, len(parts)), []).append((parts, route))
+
+    async def broadcast(self) -> None:
+        """Compute each member's round when it is due, so that no call waits for all of them at once."""
+        while True:
+            self.stats.rounds(self.lab.clock())
+            await asyncio.sleep(BROADCAST / len(self.lab.cluster.hosts))
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request.
@@ -136,12 +154,11 @@ class Api:
         if request.path in ("/", ""):
             return Response(200, b"<title>Proxmox VE (lab)</title>", "text/html")
         raw = request.path.removeprefix(BASE).rstrip("/") or "/"
-        path = unquote(raw)
-        template, status, response = path, 500, Response(500)
+        template, status, response = "", 500, Response(500)
         try:
             found, params = self._find(request.method, raw)
             template = found.template if found else "(unknown)"
-            response = await self._answer(request, member, path, found, params)
+            response = await self._answer(request, member, unquote(raw), found, params)
             status = response.status
         except ApiError as error:
             status = error.status
@@ -150,23 +167,21 @@ class Api:
         finally:
             self.calls[member, request.method, template, status] += 1
         self._alive(member, self.lab.clock())
-        return response
+        cut = bool(response.body) and self._spoiler.cuts(member)
+        return replace(response, cut=True) if cut else response
 
     def member(self, host: str) -> str:
         """The member that a Host header names: pve2, pve2.lab, or its address; else the first one."""
         name = host.rpartition(":")[0] or host
-        known = self.lab.cluster.host
-        if name.partition(".")[0] in known:
-            return name.partition(".")[0]
-        addresses = {h.address: h.name for h in self.lab.cluster.hosts}
-        return addresses.get(name, self.lab.cluster.hosts[0].name)
+        known = self._members.get(name.partition(".")[0]) or self._members.get(name)
+        return known or self.lab.cluster.hosts[0].name
 
     def _alive(self, member: str, t: float) -> None:
         faults = self.lab.faults
         if faults.hitting(member, "host_down", t) or faults.hitting(member, "api_down", t):
             raise Hangup
 
-    def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
+    def _search(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str]]:
         # A volume's name holds a slash, which is encoded: parts first, then what they say.
         parts = [unquote(part) for part in path.strip("/").split("/")]
         for pattern, route in self._routes.get((method, len(parts)), []):
@@ -176,7 +191,7 @@ class Api:
         return None, {}
 
     async def _answer(
-        self, request: Request, member: str, path: str, route: Route | None, params: dict[str, str]
+        self, request: Request, member: str, path: str, route: Route | None, params: Mapping[str, str]
     ) -> Response:
         lab = self.lab
         slow = lab.faults.hitting(member, "api_slow", lab.clock())
@@ -192,12 +207,14 @@ class Api:
             raise ApiError(501, f"Method '{request.method} {path}' not implemented")
         query = request.query
         _verify(route, query)
-        await self._reach(member, params.get("node"), t)
+        self._spoiler.trouble(member)
+        await self._reach(member, params.get("node", query.get("check-node")), t)
         granted = privileges(lab, token, t)
         data = await route.operation(
-            Call(lab, member, token, granted, params, query, lab.clock(), self.certificate)
+            Call(lab, member, token, granted, params, query, lab.clock(), self.certificate, self._kept)
         )
-        return Response(200, json.dumps({"data": data}, separators=(",", ":")).encode(), reason="OK")
+        text = data.text if isinstance(data, Written) else as_json(data)
+        return Response(200, b'{"data":%b}' % text, reason="OK")
 
     async def _reach(self, member: str, node: str | None, t: float) -> None:
         """A call that names a node is passed on to it."""
@@ -213,6 +230,8 @@ class Api:
 
 
 def _verify(route: Route, query: dict[str, str]) -> None:
+    if not query:
+        return
     unknown = sorted(
         name for name in set(query) - {"_dc"} if name not in route.query and indexed(name) not in route.query
     )

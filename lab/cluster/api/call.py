@@ -3,6 +3,7 @@
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +28,19 @@ class ApiError(Exception):
         if self.status == 401 or self.status >= 595:
             return b""
         errors = {"errors": self.errors} if self.errors else {}
-        return json.dumps(
-            {"data": None, **errors, "message": f"{self.reason}\n"}, separators=(",", ":")
-        ).encode()
+        return as_json({"data": None, **errors, "message": f"{self.reason}\n"})
+
+
+def as_json(value: Any) -> bytes:
+    """``value`` as the API writes it."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a call answers where it is JSON already: large answers, and those that are always the same."""
+
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +51,11 @@ class Call:
     member: str
     token: Token
     privileges: frozenset[str]
-    params: dict[str, str]
-    query: dict[str, str]
+    params: Mapping[str, str]
+    query: Mapping[str, str]
     t: float
     certificate: Any = field(default=None)
+    kept: dict[Any, Written] = field(default_factory=dict)
 
     @property
     def release(self) -> int:
@@ -82,6 +94,12 @@ class Call:
             folder = "qemu-server" if kind == "qemu" else "lxc"
             raise ApiError(500, f"Configuration file 'nodes/{node}/{folder}/{vmid}.conf' does not exist")
         return guest
+
+    def keep(self, key: tuple[str | int, ...], make: Callable[[], Any]) -> Written:
+        """What ``make`` gives, written once: for answers that follow from ``key`` alone."""
+        if key not in self.kept:
+            self.kept[key] = Written(as_json(make()))
+        return self.kept[key]
 
     def fault(self, entity: int | str, kind: str) -> Fault | None:
         """An active fault of a kind on a guest or host."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..model import Guest
 from . import machines
-from .call import ApiError, Call
-from .stats import COUNTERS, Entry, Stats
+from .call import ApiError, Call, Written
+from .stats import COUNTERS, Entry, Round, Stats, items
 
 TYPES = ("vm", "storage", "node", "sdn", "network")
 # What has no job that backs it up.
@@ -48,40 +48,41 @@ class Resources:
             values = ", ".join(TYPES)
             text = f"value '{kind}' does not have a value in the enumeration '{values}'"
             raise ApiError(400, "Parameter verification failed.", {"type": text})
-        found: list[Entry] = []
+        rounds = self._stats.rounds(call.t)
+        parts: list[bytes] = []
         if kind == "":
-            found += self._pools(call)
+            parts.append(items(_pools(call)))
         if kind in ("", "vm"):
-            found += self._guests(call)
+            parts += self._guests(call, rounds)
         if kind in ("", "node"):
-            audit = call.may("Sys.Audit")
-            found += [self._stats.host(host, call.t, audit=audit) for host in call.lab.cluster.hosts]
-        if kind in ("", "storage"):
-            found += self._storages(call)
+            parts += self._nodes(call, rounds)
+        if kind in ("", "storage") and call.may("Datastore.Audit"):
+            parts += [known.storages_text for known in rounds]
         if kind in ("", "sdn", "network"):
-            found += _networks(call)
-        return found
+            parts.append(items(_networks(call)))
+        return Written(b"[%b]" % b",".join(filter(None, parts)))
 
-    def _guests(self, call: Call) -> list[Entry]:
+    def _guests(self, call: Call, rounds: list[Round]) -> list[bytes]:
         if not call.may("VM.Audit"):
             return []
-        guests = [
-            *self._stats.guests(call.t),
+        others = [
+            *self._stats.movers(call.t),
             *(machines.entry(machine, call.t) for machine in call.lab.provisioned.machines.values()),
         ]
         if call.may("Pool.Audit"):
-            return guests
-        return [{key: value for key, value in guest.items() if key != "pool"} for guest in guests]
+            return [*(known.guests_text for known in rounds), items(others)]
+        guests = [*(guest for known in rounds for guest in known.guests), *others]
+        return [items([{key: value for key, value in guest.items() if key != "pool"} for guest in guests])]
 
-    def _pools(self, call: Call) -> list[Entry]:
-        names = call.lab.cluster.pools if call.may("Pool.Audit") else ()
-        return [{"id": f"/pool/{name}", "pool": name, "type": "pool"} for name in names]
+    def _nodes(self, call: Call, rounds: list[Round]) -> list[bytes]:
+        if call.may("Sys.Audit"):
+            return [known.node_text for known in rounds]
+        return [items([self._stats.host(host, call.t, audit=False) for host in call.lab.cluster.hosts])]
 
-    def _storages(self, call: Call) -> list[Entry]:
-        if not call.may("Datastore.Audit"):
-            return []
-        cluster = call.lab.cluster
-        return [self._stats.storage(s, host, call.t) for s in cluster.storages for host in cluster.hosts]
+
+def _pools(call: Call) -> list[Entry]:
+    names = call.lab.cluster.pools if call.may("Pool.Audit") else ()
+    return [{"id": f"/pool/{name}", "pool": name, "type": "pool"} for name in names]
 
 
 def _networks(call: Call) -> list[Entry]:
@@ -152,31 +153,39 @@ def _service(call: Call, guest: Guest) -> Entry:
 
 
 async def tasks(call: Call) -> Any:
-    """GET /cluster/tasks: the recent migrations, and who stopped a guest. A guest that died left none."""
+    """GET /cluster/tasks: the recent migrations, stops and reboots. A guest that died left none."""
     if not call.may("Sys.Audit"):
         return []
-    found = [*_migrations(call), *_stops(call)]
+    found = [*_migrations(call), *_power(call)]
     return sorted(found, key=lambda task: -task["starttime"])[:25]
 
 
 def _migrations(call: Call) -> Iterator[Entry]:
     lab, every = call.lab, call.lab.settings.migrate_every
+    edge = call.t // every * every
     for guest in lab.cluster.guests:
-        edge = call.t // every * every
-        for start in (edge - k * every for k in range(5)):
+        for start in (edge - k * every for k in range(5) if guest.away):
             before = lab.location(guest, start - 1)
-            if guest.away and before != lab.location(guest, start):
+            if before != lab.location(guest, start):
                 yield _task(before, "qmigrate", guest.vmid, int(start) - 20, int(start))
+    for move in lab.orders.all_moves():
+        failed = lab.failed(move, call.t)
+        end = move.end if failed is None else failed
+        task = _task(move.source, "qmigrate", move.vmid, int(move.start), int(end))
+        if call.t < end:
+            # A task that is running has neither an end nor a result.
+            task = {key: value for key, value in task.items() if key not in ("endtime", "status")}
+        yield task if failed is None else task | {"status": "migration aborted"}
 
 
-def _stops(call: Call) -> Iterator[Entry]:
-    for fault in call.lab.faults.faults:
-        if fault.kind == "guest_stopped":
+def _power(call: Call) -> Iterator[Entry]:
+    for verb, kind in (("shutdown", "guest_stopped"), ("reboot", "guest_reboot")):
+        for fault in call.lab.faults.of(kind):
             for vmid in fault.guests:
                 guest = call.lab.cluster.guest[vmid]
                 node = call.lab.location(guest, fault.start)
-                kind = "qmshutdown" if guest.kind == "qemu" else "vzshutdown"
-                yield _task(node, kind, vmid, int(fault.start), int(fault.start) + 1)
+                name = f"{'qm' if guest.kind == 'qemu' else 'vz'}{verb}"
+                yield _task(node, name, vmid, int(fault.start), int(fault.start) + 1)
 
 
 def _task(node: str, kind: str, vmid: int, start: int, end: int) -> Entry:
@@ -200,7 +209,7 @@ class Export:
         call.need("/", "Sys.Audit")
         data: list[Entry] = []
         entries = list(self._stats.guests(call.t))
-        entries += [self._stats.host(host, call.t) for host in call.lab.cluster.hosts]
+        entries += [known.node for known in self._stats.rounds(call.t)]
         counters = {name for name, _ in COUNTERS} | {"uptime"}
         for entry in entries:
             for name, metric in EXPORTED:

@@ -28,7 +28,7 @@ def _list(call: Call, kind: str) -> list[Entry]:
     here = call.params["node"]
     return [
         current(call, guest)
-        for guest in call.lab.cluster.residents[here]
+        for guest in call.lab.candidates(here)
         if guest.kind == kind and call.lab.location(guest, call.t) == here
     ]
 
@@ -87,12 +87,18 @@ async def config(call: Call) -> Any:
     """GET /nodes/{node}/{qemu|lxc}/{vmid}/config: configuration only, no runtime fields."""
     call.need(f"/vms/{call.params['vmid']}", "VM.Audit")
     guest = call.guest
+    locked = call.lab.migrating(guest, call.t)
+    return call.keep(("config", guest.vmid, locked), lambda: configuration(guest, locked=locked))
+
+
+def configuration(guest: Guest, *, locked: bool) -> Entry:
+    """A guest's configuration with its digest; ``locked`` during a migration."""
     found = _container(guest) if guest.kind == "lxc" else _machine(guest)
     if guest.tags:
         found["tags"] = ";".join(sorted(guest.tags))
     if guest.onboot:
         found["onboot"] = 1
-    if call.lab.migrating(guest, call.t):
+    if locked:
         found["lock"] = "migrate"
     text = repr(sorted(found.items())).encode()
     return found | {"digest": hashlib.sha1(text, usedforsecurity=False).hexdigest()}
@@ -124,7 +130,9 @@ def _machine(guest: Guest) -> Entry:
     for nic in guest.nics:
         found[nic.slot] = f"virtio={nic.mac},bridge=vmbr0,firewall=1"
     for gpu in guest.gpus:
-        found[f"hostpci{gpu.index}"] = f"{gpu.bus_id[4:-2].lower()},pcie=1"
+        # An address without the function passes all functions through; one device of a mapping has its name.
+        device = f"mapping={guest.mapping}" if guest.mapping else gpu.address.partition(".")[0]
+        found[f"hostpci{gpu.index}"] = f"{device},pcie=1"
     return found
 
 

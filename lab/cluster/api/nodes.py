@@ -13,26 +13,34 @@ from ..exporters.node import KERNELS
 from ..model import Guest
 from ..tls import fingerprint
 from .call import ApiError, Call
-from .stats import ROOT_SIZE, Entry, host_usage, storage_size
+from .stats import ROOT_SIZE, Entry, Stats, host_usage, storage_size
 
+USAGE = ("uptime", "cpu", "maxcpu", "mem", "maxmem", "disk", "maxdisk")
 REPLICATE_EVERY = 900  # seconds: the schedule */15
 
 
-async def nodes(call: Call) -> Any:
-    """GET /nodes."""
-    found = []
-    for host in call.lab.cluster.hosts:
-        entry: Entry = {"id": f"node/{host.name}", "node": host.name, "type": "node"}
-        if not call.lab.online(host.name, call.t):
-            found.append(entry | {"status": "offline"})
-            continue
-        entry |= {"status": "online", "level": ""}
-        if call.may("Sys.Audit"):
-            entry |= host_usage(call.lab, host, call.t)
-        if call.certificate is not None:
-            entry["ssl_fingerprint"] = fingerprint(call.certificate)
-        found.append(entry)
-    return found
+class Nodes:
+    """GET /nodes, from the latest broadcast."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    async def __call__(self, call: Call) -> Any:
+        """Every member; what it uses, for those who may see it."""
+        found = []
+        for host in call.lab.cluster.hosts:
+            entry: Entry = {"id": f"node/{host.name}", "node": host.name, "type": "node"}
+            if not call.lab.online(host.name, call.t):
+                found.append(entry | {"status": "offline"})
+                continue
+            entry |= {"status": "online", "level": ""}
+            if call.may("Sys.Audit"):
+                node = self._stats.round(host, call.t).node
+                entry |= {key: node[key] for key in USAGE}
+            if call.certificate is not None:
+                entry["ssl_fingerprint"] = fingerprint(call.certificate)
+            found.append(entry)
+        return found
 
 
 async def status(call: Call) -> Any:

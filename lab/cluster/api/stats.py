@@ -2,13 +2,16 @@
 
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..faults import UNSEEN
 from ..load import chance
 from ..model import Guest, Host, Storage
 from ..state import Lab
+from .call import as_json
 
 BROADCAST = 10.0  # seconds between two rounds of pvestatd
 ROOT_SIZE = 100_861_726_720
@@ -16,26 +19,90 @@ ROOT_SIZE = 100_861_726_720
 Entry = dict[str, Any]
 
 
+def items(entries: list[Entry]) -> bytes:
+    """A list as JSON, without the brackets."""
+    return as_json(entries)[1:-1]
+
+
+class Round(NamedTuple):
+    """What a member's pvestatd told the others last, and the same as JSON (``items``).
+
+    Its guests are those that are at home there and were never sent elsewhere.
+    """
+
+    key: tuple[Any, ...]
+    node: Entry
+    guests: list[Entry]
+    storages: list[Entry]
+    node_text: bytes
+    guests_text: bytes
+    storages_text: bytes
+
+
 @dataclass
 class Stats:
-    """Entries by round of pvestatd; a fault that begins or ends makes a round of its own."""
+    """Rounds by member, each at its own time of the ten seconds; a fault that shows makes another round."""
 
     lab: Lab
-    _at: tuple[float, int] = (0.0, -1)
-    _guests: list[Entry] = field(default_factory=list)
+    _rounds: dict[str, Round] = field(default_factory=dict)
+    _edges: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    _settled: dict[str, tuple[Guest, ...]] = field(default_factory=dict)
+    _movers: tuple[Guest, ...] = ()
+    _versions: tuple[int, int] = (-1, -1)
 
-    def guests(self, t: float) -> list[Entry]:
-        """The entries of all guests, as of the latest round."""
-        now = max(floor(t / BROADCAST) * BROADCAST, self.lab.faults.last_edge(t), self._moved(t))
-        key = (now, self.lab.faults.version)
-        if key != self._at:
-            self._guests = [self.guest(guest, now) for guest in self.lab.cluster.guests]
-            self._at = key
-        return self._guests
+    def rounds(self, t: float) -> list[Round]:
+        """The latest round of each member."""
+        self._sort_out()
+        return [self.round(host, t) for host in self.lab.cluster.hosts]
 
-    def _moved(self, t: float) -> float:
-        # The configuration of a guest that moves is on its new host at once.
-        return floor(t / self.lab.settings.migrate_every) * self.lab.settings.migrate_every
+    def round(self, host: Host, t: float) -> Round:
+        """The latest round of a member."""
+        self._sort_out()
+        now, known = self._due(host, t), self._rounds.get(host.name)
+        edges = tuple(edge for edge in self._edges[host.name] if edge <= t)
+        key = (now, edges, len(self._settled[host.name]))
+        if known is None or known.key != key:
+            known = self._rounds[host.name] = self._round(host, max((now, *edges[-1:])), key)
+        return known
+
+    def _due(self, host: Host, t: float) -> float:
+        phase = BROADCAST * (host.number - 1) / len(self.lab.cluster.hosts)
+        return floor((t - phase) / BROADCAST) * BROADCAST + phase
+
+    def _round(self, host: Host, t: float, key: tuple[Any, ...]) -> Round:
+        node = self.host(host, t)
+        guests = [self.guest(guest, t) for guest in self._settled[host.name]]
+        storages = [self.storage(storage, host, t) for storage in self.lab.cluster.storages]
+        return Round(key, node, guests, storages, items([node]), items(guests), items(storages))
+
+    def _sort_out(self) -> None:
+        """After a fault or an order: who stays where it is, and when each member's picture changed."""
+        lab = self.lab
+        versions = (lab.faults.version, lab.orders.version)
+        if versions == self._versions:
+            return
+        ordered = lab.orders.guests()
+        shown = [fault for fault in lab.faults.faults if fault.kind not in UNSEEN]
+        for name, residents in lab.cluster.residents.items():
+            home = tuple(g for g in residents if g.home == name)
+            self._settled[name] = tuple(g for g in home if not g.away and g.vmid not in ordered)
+            vmids = {guest.vmid for guest in home}
+            touching = [f for f in shown if name in f.hosts or not f.guests.isdisjoint(vmids)]
+            # Not a set: a fault that ends as soon as it began is seen as well.
+            self._edges[name] = tuple(sorted(edge for f in touching for edge in (f.start, f.end)))
+        self._movers = tuple(g for g in lab.cluster.guests if g.away or g.vmid in ordered)
+        self._versions = versions
+
+    def movers(self, t: float) -> list[Entry]:
+        """The entries of the other guests, as of now: a configuration is on its new host at once."""
+        self._sort_out()
+        return [self.guest(guest, t) for guest in self._movers]
+
+    def guests(self, t: float) -> Iterator[Entry]:
+        """The entries of all guests."""
+        for known in self.rounds(t):
+            yield from known.guests
+        yield from self.movers(t)
 
     def guest(self, guest: Guest, t: float) -> Entry:
         """A guest's entry; while its host is offline the last one, and after a while hardly anything."""
@@ -105,7 +172,7 @@ def usage(lab: Lab, guest: Guest, t: float) -> Entry:
     since = lab.arrived(guest, t)
     counters = (
         {name: int(lab.counter(guest, signal, t)) for name, signal in COUNTERS}
-        if not guest.away
+        if not lab.moves(guest)
         else {name: int(lab.area(guest, signal, since, t)) for name, signal in COUNTERS}
     )
     found: Entry = {

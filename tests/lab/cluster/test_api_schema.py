@@ -87,7 +87,8 @@ PATHS = [
     "/nodes/pve3/qemu/109/status/current", "/nodes/pve1/qemu/101/agent/network-get-interfaces",
     "/nodes/pve1/qemu/101/agent/get-osinfo", "/nodes/pve1/qemu/101/agent/get-host-name",
     "/nodes/pve1/qemu/101/agent/get-fsinfo", "/nodes/pve1/qemu/101/agent/info", "/pools",
-    "/pools?poolid=windows",
+    "/pools?poolid=windows", "/nodes/pve3/hardware/pci", "/nodes/pve1/hardware/pci?verbose=0",
+    "/cluster/mapping/pci", "/cluster/mapping/pci?check-node=pve2", "/cluster/mapping/pci/l40s",
 ]  # fmt: skip
 
 # What is there only after somebody made it.
@@ -103,7 +104,7 @@ MADE = [
 # The name of a part in the schema, and the part before it.
 NAMES = (
     ("node", "nodes"), ("vmid", "qemu"), ("vmid", "lxc"), ("id", "replication"), ("storage", "storage"),
-    ("volume", "content"), ("upid", "tasks"),
+    ("volume", "content"), ("upid", "tasks"), ("id", "pci"),
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def test_the_cast_shows_every_kind_of_guest() -> None:
     assert [sum(getattr(g, what) for g in guests) for what in ("template", "exporter")] == [1, 10]
     assert sum(not g.running and not g.template for g in guests) == 1
     assert sum(bool(g.away) for g in guests) == 1
-    assert sum(bool(g.gpus) for g in guests) == 1
+    assert [(g.vmid, g.mapping) for g in guests if g.gpus] == [(102, "l40s"), (111, "")]
 
 
 def test_the_largest_lab_has_an_address_for_everybody() -> None:

@@ -169,12 +169,14 @@ def test_a_crash_can_leave_the_process_behind(lab: Lab) -> None:
         ("host_down", "pve9", {}, "can't be aimed at 'pve9'; there are hosts pve1, pve2, pve3"),
         ("host_down", "101", {}, "there are hosts pve1"),
         ("agent_hung", "999", {}, "there are guests 101, 102"),
-        ("gpu_hot", "pve1", {}, "host pve1 has no GPU; there are guests 111; hosts pve3"),
+        ("gpu_hot", "pve1", {}, "host pve1 has no GPU; there are guests 102, 111; hosts pve3"),
         ("gpu_hot", "101", {}, "guest 101 has no GPU"),
         ("token_revoked", "x@pve!y", {}, "there are the tokens discovery@pve!monitoring"),
         ("api_down", "somebody", {}, "hosts pve1, pve2, pve3; or all"),
         ("cpu_hog", "101", {"speed": 3}, "cpu_hog has no parameter speed; it has busy"),
         ("cpu_hog", "101", {"busy": "very"}, "busy is a number"),
+        ("api_errors", "pve1", {"share": 1.5}, "share is 1.5; give a part of all answers, up to 1"),
+        ("answers_cut", "pve1", {"share": 0}, "share is 0"),
     ],
 )
 def test_a_fault_that_cannot_be_says_what_can(
