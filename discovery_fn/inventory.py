@@ -160,10 +160,14 @@ def _same_device(passed: str, device: str) -> bool:
 def free_gpus(
     around: Surroundings, guests: Iterable[Guest], configs: Mapping[int, GuestConfig | None]
 ) -> dict[str, int]:
-    """Count each node's NVIDIA GPUs that no running guest has taken away from it."""
+    """Count each node's NVIDIA GPUs that are set apart for no guest.
+
+    One that is passed through to a guest that is switched off counts as set apart too: it usually stays with
+    vfio-pci, and an exporter on the node doesn't see it.
+    """
     left = {node: set(devices) for node, devices in around.gpus.items()}
     for guest in guests:
-        if not guest.alive or not left.get(guest.node):
+        if guest.template or not left.get(guest.node):
             continue
         paths = [
             path for _, paths in _passed(guest, configs.get(guest.vmid), around.mappings) for path in paths

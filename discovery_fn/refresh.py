@@ -115,7 +115,7 @@ class Refresher:
         self._success_clock: float | None = None
         self._bad_in_a_row = 0
         self._publishing: asyncio.TimerHandle | None = None
-        self._saved_at = float("-inf")
+        self._saved_at = clock()  # before the first inventory is complete there is little to be kept
         self._saved_complete = False
 
         self.inventory = Inventory(self._known.cluster, endpoints=self._endpoint_views())
@@ -144,7 +144,7 @@ class Refresher:
         self._known.gpus = dict(state.gpus)
         self._known.mappings = dict(state.mappings)
         self._known.restore(state.cluster, state.guests, state.facts, state.nodes, state.storages)
-        self._questions.complete = state.complete
+        self._questions.complete = self._saved_complete = state.complete
         self._success_at = state.success_at
         self._success_clock = self._clock() - age
         for endpoint in self._client.endpoints:

@@ -151,7 +151,9 @@ def test_a_node_whose_gpus_are_all_passed_through_has_none_left(kit: Any) -> Non
     assert inventory.free_gpus(around, [GUEST], one) == {"pve1": 1}
     both = {101: replace(CONFIG, pci=(PciPass(device="0000:41:00"), PciPass(device="0000:81:00")))}
     assert inventory.free_gpus(around, [GUEST], both) == {"pve1": 0}
-    assert inventory.free_gpus(around, [replace(GUEST, status="stopped")], both) == {"pve1": 2}
+    # A card stays with vfio-pci while its guest is switched off; a template never had it.
+    assert inventory.free_gpus(around, [replace(GUEST, status="stopped")], both) == {"pve1": 0}
+    assert inventory.free_gpus(around, [replace(GUEST, template=True)], both) == {"pve1": 2}
 
 
 def test_nodes_online_or_not_and_their_addresses(kit: Any) -> None:
