@@ -60,9 +60,11 @@ def test(context: typer.Context) -> None:
 
 
 @app.command()
-def bench() -> None:
-    """Measure what the README promises, on the development stack; ends in a table."""
-    benchmark.bench()
+def bench(
+    part: Annotated[benchmark.Part, typer.Argument(help="What is measured.")] = benchmark.Part.ALL,
+) -> None:
+    """Measure what the README promises: the development stack, and discovery; ends in tables."""
+    benchmark.bench(part)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import docker
 import requests
 
 from components.images import Service
-from ops import docker_daemon
-from ops.console import OpsError, console, note, step, table
+from ops import discovery_bench, docker_daemon
+from ops.console import OpsError, console, note, step
+from ops.figures import Figure, table_of
 from ops.pulumi_cli import ROOT
 from ops.stack import Stack, lab_of, load, parts
 
@@ -24,31 +25,35 @@ _MIB = 2**20
 _LIVE_TIMEOUT_S = 120
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured value beside what is promised."""
+class Part(StrEnum):
+    """What is measured."""
 
-    name: str
-    measured: str
-    promised: str
-    kept: bool
+    ALL = "all"
+    STACK = "stack"
+    DISCOVERY = "discovery"
 
 
-def bench() -> None:
-    """Measure, print the table, and fail if a promise isn't kept."""
-    figures = [_cold_up()]
-    figures.append(_second_up())
-    stack, client = load("dev"), docker_daemon.connect()
-    _settle()
-    figures += _changed_rule(stack, client)
-    figures.append(_memory(stack, client))
-    made = table("Figures", "what", "measured", "promised", "")
-    for figure in figures:
-        mark = "[green]✓[/]" if figure.kept else "[red]✗[/]"
-        made.add_row(figure.name, figure.measured, figure.promised, mark)
-    console.print(made)
+def bench(part: Part) -> None:
+    """Measure, print the tables, and fail if a promise isn't kept."""
+    figures = []
+    if part in {Part.ALL, Part.STACK}:
+        figures += _shown("The development stack", _stack())
+    if part in {Part.ALL, Part.DISCOVERY}:
+        figures += _shown("Discovery", discovery_bench.measure())
     if not all(figure.kept for figure in figures):
         sys.exit(1)
+
+
+def _shown(title: str, figures: list[Figure]) -> list[Figure]:
+    console.print(table_of(title, figures))
+    return figures
+
+
+def _stack() -> list[Figure]:
+    figures = [_cold_up(), _second_up()]
+    stack, client = load("dev"), docker_daemon.connect()
+    _settle()
+    return [*figures, *_changed_rule(stack, client), _memory(stack, client)]
 
 
 def _ops(*words: str) -> tuple[float, str]:

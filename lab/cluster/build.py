@@ -25,7 +25,9 @@ def build(settings: Settings) -> Cluster:
         _extra(i, names, settings.seed) for i in range(len(_cast(settings.seed)), settings.guests)
     )
     if not settings.oddities:
-        guests = tuple(g if g.template else replace(g, agent="ok", running=True) for g in guests)
+        guests = tuple(
+            g if g.template else replace(g, agent="ok", exporter=True, running=True) for g in guests
+        )
     hosts = tuple(_host(i, name, guests, settings) for i, name in enumerate(names))
     pools = tuple(sorted({guest.pool for guest in guests} - {""}))
     return Cluster(settings.cluster_name, hosts, guests, _storages(settings.seed), pools, MAPPINGS)

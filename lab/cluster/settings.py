@@ -19,7 +19,7 @@ class Settings:
     Delays are in seconds. ``auth_delay`` is what Proxmox VE waits before it answers 401; ``node_timeout`` is
     how long a call to an offline node takes; ``broadcast_expire`` is how long the other members keep the
     last values of an offline node's guests. ``oddities`` of 0 makes every guest but the templates run and
-    every agent answer: for measuring.
+    every agent and exporter answer: for measuring.
     """
 
     hosts: int = 3

@@ -385,13 +385,17 @@ class Service:
 
 
 def build(
-    cluster: FakeCluster, wall: Callable[[], float] | None = None, handler: Any = None, **values: Any
+    cluster: FakeCluster,
+    wall: Callable[[], float] | None = None,
+    handler: Any = None,
+    open_member: Opener | None = None,
+    **values: Any,
 ) -> Service:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     metrics = Metrics()
     chosen = settings(**values)
-    client = connect(chosen, metrics, in_memory(handler or cluster))
+    client = connect(chosen, metrics, open_member or in_memory(handler or cluster))
     refresher = Refresher(
         chosen,
         client,
