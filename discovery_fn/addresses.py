@@ -10,14 +10,16 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .model import Interface, Nic
-from .wire import parse_address
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+# Global and unique local addresses (RFC 4291, RFC 4193); all others are reserved, local or outdated.
+_UNICAST_IPV6 = (ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("fc00::/7"))
 # Last resort only, for guests none of whose MACs is in the configuration (passed-through network cards).
 _VIRTUAL_NAME = re.compile(
     r"^(?:lo\d*$|docker|br-|veth|virbr|vnet|cni|flannel|weave|cali|cilium|kube|nodelocaldns|podman|lxc|lxdbr|incusbr"
@@ -32,16 +34,29 @@ class _Candidate:
     nic: int
 
 
-def usable(address: Address) -> bool:
-    """Whether another machine can reach this kind of address at all: no loopback, link-local, APIPA, ..."""
-    return not (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_unspecified
-        or address.is_multicast
-        or address.is_reserved
-        or (address.version == 4 and address in _THIS_NETWORK)
-    )
+def reachable(value: Any) -> Address | None:
+    """Read an address, with or without prefix length and IPv6 zone, that another machine can reach.
+
+    None for everything else: no address at all, loopback, link-local, APIPA, multicast, unspecified, ...
+    """
+    address = _parsed(value)
+    if isinstance(address, ipaddress.IPv6Address):
+        return address if any(address in network for network in _UNICAST_IPV6) else None
+    if address is None or address in _THIS_NETWORK:
+        return None
+    local = address.is_loopback or address.is_link_local
+    return None if local or address.is_multicast or address.is_reserved else address
+
+
+def _parsed(value: Any) -> Address | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        address = ipaddress.ip_address(value.strip().partition("/")[0].partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def choose(
@@ -68,7 +83,7 @@ def choose(
         [
             _Candidate(address, index_of.get(face.mac, len(index_of)))
             for face in own
-            for address in _parsed(face)
+            for address in _reachable(face.addresses)
         ],
         prefer,
         previous,
@@ -77,15 +92,12 @@ def choose(
 
 def choose_static(nics: Sequence[Nic], prefer: Sequence[Network] = (), previous: str = "") -> str:
     """Choose among the addresses that the configuration gives (`ipconfigN`, `ip=` of a container)."""
-    parsed = [(parse_address(text), nic.index) for nic in nics for text in nic.static]
-    return _best(
-        [_Candidate(a, index) for a, index in parsed if a is not None and usable(a)], prefer, previous
-    )
+    candidates = [_Candidate(address, nic.index) for nic in nics for address in _reachable(nic.static)]
+    return _best(candidates, prefer, previous)
 
 
-def _parsed(face: Interface) -> list[Address]:
-    addresses = [parse_address(text) for text in face.addresses]
-    return [address for address in addresses if address is not None and usable(address)]
+def _reachable(texts: Iterable[str]) -> list[Address]:
+    return [address for text in texts if (address := reachable(text))]
 
 
 def _best(candidates: Sequence[_Candidate], prefer: Sequence[Network], previous: str) -> str:

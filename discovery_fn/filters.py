@@ -12,8 +12,8 @@ from .model import Guest
 TAG_OFF = "mon-off"
 TAG_GPU = "mon-gpu"
 TAG_OS = {"mon-windows": "windows", "mon-linux": "linux"}
-_TAG_PORT = re.compile(r"^mon-port-(\d{1,5})$")
-_VMIDS = re.compile(r"^(\d{1,9})(?:-(\d{1,9}))?$")
+_TAG_PORT = re.compile(r"mon-port-([0-9]{1,5})")
+_VMIDS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ def parse_rules(items: Iterable[str]) -> tuple[Rule, ...]:
 def _rule(item: str) -> Rule:
     prefix, colon, value = item.partition(":")
     if not colon:
-        prefix, value = ("vmid" if _VMIDS.match(item) else "tag"), item
+        prefix, value = ("vmid" if _VMIDS.fullmatch(item) else "tag"), item
     value = value.strip()
     if prefix not in {"tag", "vmid", "node", "pool"} or not value:
         raise ValueError(f"{item!r} is not understood; write tag:web, vmid:100-199, node:pve1 or pool:prod")
     if prefix != "vmid":
         return Rule(prefix, value)  # type: ignore[arg-type]  # checked above
-    match = _VMIDS.match(value)
+    match = _VMIDS.fullmatch(value)
     if match is None:
         raise ValueError(f"{item!r} is not a VMID or a range of VMIDs such as 100-199")
     first = int(match.group(1))
@@ -77,7 +77,7 @@ def os_override(tags: Iterable[str]) -> str:
 def port_override(tags: Iterable[str]) -> int | None:
     """Return the port of a `mon-port-N` tag; numbers that are no port are ignored."""
     for tag in tags:
-        match = _TAG_PORT.match(tag)
+        match = _TAG_PORT.fullmatch(tag)
         if match and 1 <= int(match.group(1)) <= 65535:
             return int(match.group(1))
     return None

@@ -6,23 +6,23 @@ raise `AgentRefused` where the agent answered with an error.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from .model import ClusterStatus, Guest, GuestConfig, Interface, Nic, Node, PciPass, Resources
+from .addresses import reachable
+from .model import ClusterStatus, Guest, GuestConfig, Interface, Nic, Node, PciPass, Resources, Task
 
 _TAG_SEPARATORS = re.compile(r"[;,\s]+")
-_DISK_KEY = re.compile(r"^(?:scsi|virtio|sata|ide)\d{1,2}$")
+_DISK_KEY = re.compile(r"(?:scsi|virtio|sata|ide)[0-9]{1,2}")
 _LEGACY_BUS_ORDER = ("scsi", "virtio", "sata", "ide")
-_NIC_KEY = re.compile(r"^net(\d{1,2})$")
-_MAC = re.compile(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$")
+_NIC_KEY = re.compile(r"net([0-9]{1,2})")
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _NULL_MAC = "00:00:00:00:00:00"
-_HOSTPCI_KEY = re.compile(r"^hostpci\d{1,2}$")
+_HOSTPCI_KEY = re.compile(r"hostpci[0-9]{1,2}")
 _MAPPING_OF_GPU = re.compile(r"gpu|nvidia|tesla|rtx|quadro|geforce", re.IGNORECASE)
-_NODE_NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$")
+_NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _MAX_VMID = 999_999_999
 _BEYOND_ANY_NUMBER = 10**18
 
@@ -96,7 +96,7 @@ def resources(value: Any) -> Resources:
                 malformed += 1
             else:
                 guests[guest.vmid] = guest
-        elif kind == "node" and _NODE_NAME.match(text(row.get("node"))):
+        elif kind == "node" and _NODE_NAME.fullmatch(text(row.get("node"))):
             name = text(row["node"])
             nodes[name] = Node(name, text(row.get("status")) == "online", int(number(row.get("uptime"))))
         elif kind == "storage" and text(row.get("plugintype")):
@@ -109,7 +109,7 @@ def resources(value: Any) -> Resources:
 def _guest(row: dict[str, Any]) -> Guest | None:
     vmid = number(row.get("vmid"))
     node = text(row.get("node"))
-    if not 0 < vmid <= _MAX_VMID or vmid != int(vmid) or not _NODE_NAME.match(node):
+    if not 0 < vmid <= _MAX_VMID or vmid != int(vmid) or not _NODE_NAME.fullmatch(node):
         return None
     return Guest(
         vmid=int(vmid),
@@ -135,13 +135,27 @@ def cluster_status(value: Any) -> ClusterStatus:
     for row in rows(value):
         if text(row.get("type")) == "cluster":
             name, quorate = text(row.get("name")), flag(row.get("quorate"))
-        elif text(row.get("type")) == "node" and _NODE_NAME.match(text(row.get("name"))):
+        elif text(row.get("type")) == "node" and _NODE_NAME.fullmatch(text(row.get("name"))):
             node = text(row["name"])
-            ips[node] = text(row.get("ip"))
+            address = reachable(row.get("ip"))
+            ips[node] = str(address) if address else ""
             local = node if flag(row.get("local")) else local
     if not name and len(ips) == 1:
         name = next(iter(ips))
     return ClusterStatus(name, local, ips, quorate)
+
+
+def tasks(value: Any) -> tuple[Task, ...]:
+    """Read /cluster/tasks."""
+    return tuple(
+        Task(
+            kind=text(row.get("type")),
+            vmid=int(vmid) if (vmid := number(row.get("id"))) <= _MAX_VMID else 0,
+            node=text(row.get("node")),
+            start=number(row.get("starttime")),
+        )
+        for row in rows(value)
+    )
 
 
 def permissions(value: Any) -> dict[str, dict[str, bool]]:
@@ -181,14 +195,11 @@ def _container_disk(data: dict[str, Any]) -> tuple[str, str]:
 
 def _is_disk(key: str, value: Any) -> bool:
     """CD-ROM and cloud-init drives stand under the same keys as disks and often come first."""
+    if not _DISK_KEY.fullmatch(key):
+        return False
     volume = properties(value, "file")
     name = volume.get("file", "")
-    return (
-        bool(_DISK_KEY.match(key))
-        and volume.get("media") != "cdrom"
-        and "cloudinit" not in name
-        and name not in {"", "none", "cdrom"}
-    )
+    return volume.get("media") != "cdrom" and "cloudinit" not in name and name not in {"", "none", "cdrom"}
 
 
 def _boot_disk(data: dict[str, Any]) -> tuple[str, str]:
@@ -211,7 +222,7 @@ def _bus_rank(key: str) -> tuple[int, int]:
 def _nics(kind: str, data: dict[str, Any]) -> tuple[Nic, ...]:
     found: dict[int, Nic] = {}
     for key, value in data.items():
-        match = _NIC_KEY.match(key)
+        match = _NIC_KEY.fullmatch(key)
         if match is None:
             continue
         index = int(match.group(1))
@@ -224,39 +235,24 @@ def _nics(kind: str, data: dict[str, Any]) -> tuple[Nic, ...]:
 def _mac_of(entry: dict[str, str]) -> str:
     """`virtio=BC:24:..` for a VM, `hwaddr=BC:24:..` for a container."""
     candidates = [entry.get("hwaddr", ""), entry.get("macaddr", ""), *entry.values()]
-    return next((mac.lower() for mac in candidates if _MAC.match(mac.lower())), "")
+    return next((mac.lower() for mac in candidates if _MAC.fullmatch(mac.lower())), "")
 
 
 def _static_addresses(entry: dict[str, str]) -> Iterator[str]:
     for key in ("ip", "ip6"):
-        address = parse_address(entry.get(key, ""))
-        if address is not None:
+        if address := reachable(entry.get(key)):
             yield str(address)
 
 
 def _hostpci(data: dict[str, Any]) -> Iterator[PciPass]:
     for key in sorted(data):
-        if not _HOSTPCI_KEY.match(key):
+        if not _HOSTPCI_KEY.fullmatch(key):
             continue
         entry = properties(data[key], "host")
         mapping = entry.get("mapping", "")
         hint = flag(entry.get("x-vga")) or entry.get("mdev", "").startswith("nvidia")
         hint = hint or bool(_MAPPING_OF_GPU.search(mapping))
         yield PciPass(entry.get("host", "").lower(), mapping, hint)
-
-
-def parse_address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address with or without prefix length and IPv6 zone; None for everything else."""
-    if not isinstance(value, str):
-        return None
-    bare = value.strip().partition("/")[0].partition("%")[0]
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def agent_interfaces(value: Any) -> tuple[Interface, ...]:
@@ -341,5 +337,5 @@ def release(value: Any) -> tuple[str, int]:
     """Read /version: the full version as text and the major release, 0 where it is unreadable."""
     data = value if isinstance(value, dict) else {}
     version = text(data.get("version")) or text(data.get("release"))
-    major = re.match(r"\d{1,4}", text(data.get("release")) or version)
+    major = re.match(r"[0-9]{1,4}", text(data.get("release")) or version)
     return version, int(major.group()) if major else 0

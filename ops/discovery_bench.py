@@ -37,7 +37,7 @@ def _quiet(folder: Path, stack: ExitStack) -> Callable[[], list[Figure]]:
     stack.enter_context(pair.cluster())
     service = stack.enter_context(pair.service())
     _ready(service)
-    time.sleep(5)
+    time.sleep(20)  # the calls that are made every few hours come right after the first inventory
     started, before = time.monotonic(), service.calls()
 
     def finish() -> list[Figure]:
