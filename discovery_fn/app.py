@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
@@ -53,6 +53,7 @@ class GuestInfo(BaseModel):
     reason: str = Field(description="Why a running guest is no target, empty for all others.")
     address_source: str = Field(description="agent (reported by the guest), static (configured), or empty.")
     unconfirmed: str = Field(description="Why the guest did not confirm its address when last asked.")
+    stopped_unexpectedly: bool = Field(description="It was seen running, is stopped, and no task stopped it.")
 
 
 class Guests(BaseModel):
@@ -97,6 +98,7 @@ def _info(guest: GuestView) -> GuestInfo:
         reason=guest.reason,
         address_source=guest.source,
         unconfirmed=guest.agent,
+        stopped_unexpectedly=guest.stopped_unexpectedly,
     )
 
 
@@ -152,6 +154,7 @@ def _refresher(request: Request) -> Refresher:
 
 
 Known = Annotated[Refresher, Depends(_refresher)]
+IfNoneMatch = Annotated[str, Header(description="Entity tags, or * for any.", examples=["*"])]
 _TARGET_ROUTES: tuple[tuple[str, Name, str], ...] = (
     ("/targets", "all", "All guests"),
     ("/targets/windows", "windows", "Guests with windows_exporter"),
@@ -160,6 +163,15 @@ _TARGET_ROUTES: tuple[tuple[str, Name, str], ...] = (
     ("/targets/gpu", "gpu", "Nodes and guests that have a GPU"),
     ("/targets/pve", "pve", "Members of the API, for the Proxmox VE exporter"),
 )
+
+
+_ETAG = {
+    "ETag": {
+        "description": "Of the list as it stands; the same as long as nothing changes.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
 
 
 def _add_targets(app: FastAPI) -> None:
@@ -173,14 +185,15 @@ def _add_targets(app: FastAPI) -> None:
             tags=["targets"],
             response_model=list[TargetGroup],
             responses={
-                304: {"description": "Unchanged since the given entity tag."},
+                200: {"headers": _ETAG},
+                304: {"description": "Unchanged since the given entity tag.", "headers": _ETAG},
                 503: {"model": Problem, "description": "Nothing is known yet; Prometheus keeps what it has."},
             },
         )
 
 
 def _targets_of(name: Name) -> Callable[..., Awaitable[Response]]:
-    async def answer(refresher: Known, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    async def answer(refresher: Known, if_none_match: IfNoneMatch = "") -> Response:
         body = refresher.bodies.get(name)
         if body is None:
             return JSONResponse({"detail": _NOTHING_KNOWN}, status_code=503)
@@ -192,8 +205,8 @@ def _targets_of(name: Name) -> Callable[..., Awaitable[Response]]:
     return answer
 
 
-def _matches(condition: str | None, etag: str) -> bool:
-    known = {item.strip().removeprefix("W/") for item in (condition or "").split(",")}
+def _matches(condition: str, etag: str) -> bool:
+    known = {item.strip().removeprefix("W/") for item in condition.split(",")}
     return "*" in known or etag in known
 
 
@@ -242,6 +255,11 @@ def _add_operation(app: FastAPI) -> None:
             return Health(status="the inventory is not complete yet")
         return Health(status="ready")
 
-    @app.get("/metrics", tags=["operation"], summary="Metrics of the service itself", response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Metrics of the service itself",
+        response_class=PlainTextResponse,
+    )
     def metrics(request: Request) -> Response:
         return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

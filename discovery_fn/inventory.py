@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .addresses import host_port
 from .filters import TAG_GPU, os_override, port_override, watched
-from .model import Facts, Guest, GuestConfig, GuestView, Node, NodeView, PciPass, Reason
+from .model import Facts, Guest, GuestConfig, GuestView, Node, NodeView, PciPass, Reason, Stop
 from .settings import Settings
 
 Mappings = Mapping[str, tuple[tuple[str, str], ...]]
@@ -104,6 +104,8 @@ def view(guest: Guest, facts: Facts, around: Surroundings, settings: Settings) -
         gpu_target=host_port(address, settings.discovery_gpu_port) if gpu else "",
         reason=reason,
         agent=facts.reason or "" if guest.alive else "",
+        stopped_unexpectedly=facts.stop is Stop.UNEXPECTED
+        and watched(guest, settings.discovery_include, settings.discovery_exclude),
     )
 
 

@@ -150,6 +150,7 @@ class StatusCollector(Collector):
         yield from _access(status)
         yield from _guests(status)
         yield _info(status.inventory)
+        yield _stopped(status.inventory)
 
 
 def _condition(status: Status) -> Iterable[Metric]:
@@ -260,6 +261,18 @@ def _info(inventory: Inventory) -> Metric:
     )
     for guest in inventory.guests:
         family.add_metric(_guest_values(guest, inventory.cluster), 1)
+    return family
+
+
+def _stopped(inventory: Inventory) -> Metric:
+    family = GaugeMetricFamily(
+        "pve_discovery_guest_stopped_unexpectedly",
+        "1 for each guest that was seen running and is stopped, without a task that stopped it.",
+        labels=["cluster", "vm_id", "vm_name", "node"],
+    )
+    for guest in inventory.guests:
+        if guest.stopped_unexpectedly:
+            family.add_metric([inventory.cluster, str(guest.vmid), guest.name, guest.node], 1)
     return family
 
 

@@ -23,6 +23,14 @@ class Reason(StrEnum):
     API_ERROR = "api_error"
 
 
+class Stop(StrEnum):
+    """What is known of how a guest went down that was seen running."""
+
+    NONE = ""
+    UNJUDGED = "unjudged"
+    UNEXPECTED = "unexpected"
+
+
 @dataclass(frozen=True, slots=True)
 class Guest:
     """One row of type qemu or lxc in /cluster/resources.
@@ -76,6 +84,21 @@ class Resources:
     nodes: dict[str, Node]
     storages: dict[str, str]
     malformed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One entry of the cluster's task log.
+
+    Attributes:
+        vmid: 0 where it is not about one guest.
+        start: Unix seconds.
+    """
+
+    kind: str
+    vmid: int
+    node: str
+    start: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +169,8 @@ class Facts:
     seen_uptime: int = 0
     seen_at: float = 0.0
     seen_shape: tuple[float, int, int] = (0, 0, 0)
+    alive_at: float = -1.0
+    stop: Stop = Stop.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +195,7 @@ class GuestView:
     gpu_target: str
     reason: str
     agent: str
+    stopped_unexpectedly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

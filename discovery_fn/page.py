@@ -95,6 +95,8 @@ def _guests(title: str, guests: list[GuestView], *, why: bool) -> str:
 def _cells(guest: GuestView) -> list[str]:
     size = f"{guest.vcpus} CPU, {guest.memory_gb} GiB"
     state = "template" if guest.template else guest.status
+    if guest.stopped_unexpectedly:
+        state = "went down, stopped by nobody"
     tags = guest.tags.strip(",").replace(",", ", ")
     texts = [str(guest.vmid), guest.name, guest.node, state, guest.os, size, guest.disk_type, tags]
     return [escape(text) for text in texts]

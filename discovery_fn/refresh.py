@@ -33,6 +33,7 @@ from .questions import Questions
 from .seldom import FORBIDDEN_ADVICE, PERIOD_SECONDS, Seldom
 from .settings import Settings
 from .state import State, StateFile, rebased
+from .stops import Stops
 from .targets import Body, Name, Renderer
 from .tasks import Tasks
 
@@ -97,6 +98,7 @@ class Refresher:
         self._seldom = Seldom(
             client, asker, self._known, self._conditions, metrics, clock=clock, changed=self._publish_soon
         )
+        self._stops = Stops(client, self._known, metrics, clock=clock, wall=wall)
         self._belief = Belief(clock, self._seldom.permissions_now)
         self._questions = Questions(
             settings,
@@ -200,6 +202,7 @@ class Refresher:
         self._seldom.start(self._tasks, gpus=self._questions.complete)
         held = await self._belief.hidden(self._known.guests, found)
         await self._accept(found, held)
+        await self._stops.judge(log_visible=self._seldom.task_log_visible())
         self._publish_soon()
         await self._questions.start(self._tasks, agents_allowed=self._seldom.agents_allowed())
         await self._save_if_due()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .model import Facts, Guest, GuestConfig, Reason
+from .model import Facts, Guest, GuestConfig, Reason, Stop
 
 AGENT_SECONDS = 1800.0
 # A configuration that changed in a way that shows in /cluster/resources is read at once.
@@ -59,7 +59,9 @@ def observe(facts: Facts, guest: Guest, now: float) -> Facts:
     shape = (guest.vcpus, guest.memory, guest.disk)
     seen = replace(facts, seen_node=guest.node, seen_uptime=guest.uptime, seen_at=now, seen_shape=shape)
     if not guest.alive:
-        return _forgotten(seen)
+        fell = bool(facts.seen_node) and facts.alive_at == facts.seen_at and guest.status == "stopped"
+        return _forgotten(replace(seen, stop=Stop.UNJUDGED) if fell and not guest.template else seen)
+    seen = replace(seen, alive_at=now, stop=Stop.NONE)
     if not facts.seen_node:
         return seen
     expected = facts.seen_uptime + (now - facts.seen_at) - _UPTIME_SLACK_SECONDS

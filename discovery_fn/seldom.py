@@ -80,6 +80,10 @@ class Seldom:
             return True
         return privileges.anywhere(self.permissions, privileges.agent_privileges(self.major))
 
+    def task_log_visible(self) -> bool:
+        """Whether the token sees the tasks of others: the API leaves them out without a word."""
+        return self.permissions is not None and privileges.holds(self.permissions, "/", ("Sys.Audit",))
+
     async def permissions_now(self) -> Mapping[str, Mapping[str, bool]] | None:
         """Return what the token may do at this moment; None where that can't be learned."""
         try:

@@ -170,6 +170,7 @@ class FakeCluster:
         self.override: dict[str, Callable[[], httpx.Response]] = {}
         self.pci: dict[str, list[dict[str, str]]] = {}
         self.mappings: list[dict[str, Any]] = []
+        self.tasks: list[dict[str, Any]] = []
         self.calls: list[tuple[float, str, str]] = []
         self.flying: Counter[str] = Counter()
         self.most_flying: defaultdict[str, int] = defaultdict(int)
@@ -207,6 +208,7 @@ class FakeCluster:
             "access/permissions": lambda: self.permissions,
             "version": lambda: {"release": self.release, "version": f"{self.release}.1"},
             "cluster/mapping/pci": lambda: self.mappings,
+            "cluster/tasks": lambda: self.tasks,
         }
         if path == "cluster/status" and "Sys.Audit" not in self.permissions.get("/", {}):
             return error(403, "Permission check failed (/, Sys.Audit)")

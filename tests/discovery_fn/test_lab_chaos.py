@@ -261,3 +261,26 @@ def test_agents_hang_and_die_at_random_for_hours(kit: Any) -> None:
             await trial.unchanged(targets, 300, 30)
 
     run(kit, chaos)
+
+
+def test_who_was_stopped_and_who_went_down(kit: Any) -> None:
+    async def chaos(trial: Trial, targets: dict[int, str]) -> None:
+        def shown() -> set[int]:
+            guests = trial.service.refresher.inventory.guests
+            return {guest.vmid for guest in guests if guest.stopped_unexpectedly}
+
+        stopped, died, rebooted = sorted(v for v in targets if trial.lab.cluster.guest[v].kind == "qemu")[:3]
+        commands.stop(trial.lab, str(stopped))
+        trial.lab.break_("guest_down", str(died), 600, {})
+        commands.reboot(trial.lab, str(rebooted), 60)
+        await trial.service.run(45)
+        assert shown() == {died}
+        labels = {"cluster": "lab", "vm_id": str(died)}
+        guest = trial.lab.cluster.guest[died]
+        labels |= {"vm_name": guest.name, "node": guest.home}
+        assert trial.service.metric("guest_stopped_unexpectedly", **labels) == 1
+        await trial.service.run(600)
+        assert shown() == set()
+        assert died in trial.service.targets()
+
+    run(kit, chaos)
