@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 from typing import Any
 
 import pytest
@@ -208,77 +206,3 @@ def test_only_nvidia_display_controllers_are_gpus() -> None:
         {"id": "0000:02:00.0", "vendor": "0x1a03", "class": "0x030000"},
     ]
     assert wire.nvidia_gpus(devices) == {"0000:41:00.0"}
-
-
-WORDS = [
-    "type",
-    "qemu",
-    "lxc",
-    "node",
-    "vmid",
-    "status",
-    "running",
-    "tags",
-    "result",
-    "error",
-    "name",
-    "net0",
-]
-WORDS += [
-    "ip-addresses",
-    "ip-address",
-    "10.0.0.1",
-    "fe80::1%3",
-    "\ud800",
-    "",
-    "1",
-    "agent",
-    "scsi0",
-    "a:b,c=d",
-]
-WORDS += [
-    "hardware-address",
-    "boot",
-    "order=scsi0",
-    "map",
-    "id",
-    "path",
-    "data",
-    "hostpci0",
-    "local",
-    "ipconfig0",
-]
-
-
-def anything(chance: random.Random, depth: int = 0) -> Any:
-    kind = chance.randrange(6 if depth > 4 else 9)
-    simple: list[Any] = [None, chance.random() < 0.5, chance.choice(WORDS), chance.randint(-5, 200), 1e308]
-    if kind < 5:
-        return simple[kind]
-    if kind == 5:
-        return chance.choice([10**400, float("inf"), float("nan"), -0.0, "9" * 400, 2**63])
-    if kind == 6:
-        return [anything(chance, depth + 1) for _ in range(chance.randrange(5))]
-    return {chance.choice(WORDS): anything(chance, depth + 1) for _ in range(chance.randrange(7))}
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_no_json_ever_raises_or_yields_unprintable_text(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311
-    for _ in range(100):
-        value = anything(chance)
-        for guest in wire.resources(
-            [value, {"type": "qemu", "vmid": 5, "node": "a", "tags": value}]
-        ).guests.values():
-            json.dumps([guest.name, guest.tags]).encode()
-        for kind in ("qemu", "lxc"):
-            wire.config(kind, value)
-        for read in (wire.cluster_status, wire.permissions, wire.container_interfaces, wire.nvidia_gpus):
-            read(value)
-        wire.pci_mappings(value)
-        wire.release(value)
-        for answer in (wire.agent_interfaces, wire.agent_os):
-            try:
-                answer(value)
-            except wire.AgentRefused as refused:
-                str(refused).encode()
