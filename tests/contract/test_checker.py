@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.promql import Checker, Labels, Series
+from tests.support.promql import Checker, Labels, Range, Series
 
 JOBS = {
     "node": frozenset({"job", "cluster", "node", "mode"}),
@@ -70,3 +70,18 @@ def test_labels_are_followed(expression: str, labels: set[str]) -> None:
 def test_what_can_match_nothing_is_found(expression: str, problem: str) -> None:
     _, problems = _check(expression)
     assert any(problem in found for found in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("expression", "jobs"),
+    [
+        ('rate(cpu_seconds_total{job="node"}[30s])', {"node"}),
+        ('sum by (job) (increase(cpu_seconds_total{job=~"node|linux"}[30s]))', {"node", "linux"}),
+        ("max(rate(cpu_seconds_total[30s]))", {"node", "linux"}),
+    ],
+)
+def test_rates_are_noted_with_the_jobs_that_they_are_about(expression: str, jobs: set[str]) -> None:
+    checker = Checker(SERIES)
+    checker.labels(expression)
+    function = "increase" if "increase" in expression else "rate"
+    assert checker.ranges == [Range(function, "cpu_seconds_total", frozenset(jobs), 30.0)]

@@ -13,7 +13,7 @@ from tests.support.promql import RULES
 GUEST = GuestView(
     vmid=101, name="web01", node="pve1", kind="qemu", status="running", template=False, os="linux", vcpus="4",
     memory_gb="8", disk_type="scsi", tags=",web,", pool="", address="192.0.2.101", source="agent",
-    target="192.0.2.101:9100", gpu_target="", reason="", agent="",
+    target="192.0.2.101:9100", gpu_target="", reason="", agent="", stopped_unexpectedly=True,
 )  # fmt: skip
 
 

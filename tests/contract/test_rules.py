@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components.render.prometheus import prometheus_yml
+from components.topology import plan
 from dashboards import DASHBOARDS
+from tests.support.examples import EXAMPLES, settings
 from tests.support.promql import RULES, alert_labels, checker, rules
 
 ROOT = RULES.parent
@@ -24,6 +28,16 @@ NAMED_BY_THE_PROJECT = {
     "vm:memory_utilization:ratio",
     "vm:disk_read_latency:avg5m",
     "gpu:utilization:avg5m",
+    *(f"node:{what}:avg5m" for what in ("cpu_steal", "cpu_pressure", "io_pressure", "memory_pressure")),
+    *(f"node:{what}:ratio" for what in ("swap_utilization", "vcpu_overcommit", "memory_overcommit")),
+    *(f"node_disk:{what}:avg5m" for what in ("latency", "utilization", "queue")),
+    *(f"{level}_interface:{what}:ratio" for level in ("node", "vm") for what in ("errors", "drops")),
+    *(f"vm:{what}:avg5m" for what in ("disk_write_latency", "disk_queue", "cpu_steal", "cpu_pressure")),
+    *(f"{level}:network_{way}_bytes:rate5m" for level in ("node", "vm") for way in ("receive", "transmit")),
+    *(f"{level}:disk_{way}_bytes:rate5m" for level in ("node", "vm") for way in ("read", "written")),
+    *(f"{level}:swap_pages:rate5m" for level in ("node", "vm")),
+    "storage:utilization:ratio",
+    "gpu:memory_utilization:ratio",
     "nvidia_gpu_duty_cycle",
     "nvidia_gpu_memory_used_bytes",
     "nvidia_gpu_temperature_celsius",
@@ -44,7 +58,7 @@ def test_no_guest_series_is_identified_by_what_changes() -> None:
     """Node, size and tags change over a guest's life; only the info series may say them."""
     recorded = checker().recorded
     changing = {"node", "vcpus", "memory_gb", "disk_type", "tags", "instance", "job"}
-    guests = {name: labels for name, labels in recorded.items() if name.startswith(("vm:", "vm_disk:"))}
+    guests = {name: labels for name, labels in recorded.items() if name.startswith(("vm:", "vm_"))}
     assert {name: labels & changing for name, labels in guests.items() if labels & changing} == {
         "vm:guest:info": {"node"}
     }
@@ -97,9 +111,10 @@ def test_runbooks_speak_of_no_alert_that_is_gone() -> None:
 
 
 _METRIC = re.compile(
-    r"\b(?:(?:pve|node|windows|nvidia|prometheus|alertmanager|scrape)_\w+|(?:vm|vm_disk|node|storage|gpu):\w+:\w+)"
+    r"\b(?:(?:vm|vm_disk|vm_interface|node|node_disk|node_interface|storage|gpu|discovery):\w+:\w+"
+    r"|(?:pve|node|windows|nvidia|prometheus|alertmanager|grafana|scrape|smartmon|nvme)_\w+)"
 )
-_PROGRAMS = {"node_exporter", "windows_exporter"}
+_PROGRAMS = {"node_exporter", "windows_exporter", "nvidia_gpu_exporter"}
 
 
 def test_runbooks_name_metrics_that_exist() -> None:
@@ -121,6 +136,81 @@ def test_dashboard_of_alert_exists(rule: dict[str, Any]) -> None:
     assert uid[1] in {entry.uid for entry in DASHBOARDS}
 
 
+@pytest.mark.parametrize("rule", ALERTS, ids=_IDS)
+def test_dashboard_of_alert_has_the_variables_of_the_link(rule: dict[str, Any]) -> None:
+    uid, _, query = rule["annotations"]["dashboard_url"].removeprefix("d/").partition("?")
+    path = next(entry.path for entry in DASHBOARDS if entry.uid == uid)
+    variables = json.loads(path.read_text("utf-8"))["templating"].get("list", ())
+    defined = {variable["name"] for variable in variables}
+    assert set(re.findall(r"var-(\w+)=", query)) <= defined
+
+
+# Alerts that fire at once, and why that is right. All others wait, so that one bad round wakes nobody.
+_AT_ONCE = {
+    "Watchdog": "it is there to fire",
+    "HostOomKill": "it has happened; the increase keeps it for a quarter of an hour",
+    "PrometheusStorageFailing": "it has happened; the increase keeps it for half an hour",
+    "AlertmanagerDeliveryFailing": "Alertmanager counts after its own retries",
+    "PrometheusConfigReloadFailed": "max_over_time asks for 5 bad minutes",
+    "AlertmanagerConfigReloadFailed": "max_over_time asks for 5 bad minutes",
+    "GuestRebootLoop": "three restarts within an hour are the waiting time",
+    # The waiting time stands in the query, so that a migration doesn't start it again.
+    "GuestExporterMissing": "max_over_time and offset",
+    "GuestCpuSaturated": "min_over_time and offset",
+    "GuestMemoryLow": "min_over_time and offset",
+    "GuestDiskFull": "min_over_time and offset",
+    "GuestDiskLatencyHigh": "min_over_time and offset",
+    "GuestCpuSteal": "min_over_time and offset",
+    "GuestPaging": "min_over_time and offset",
+    "GuestDiskQueueHigh": "min_over_time and offset",
+    "GuestNetworkDrops": "min_over_time and offset",
+    "GuestNetworkErrors": "min_over_time and offset",
+}
+
+
+def test_alerts_wait_or_say_why_not() -> None:
+    assert {rule["alert"] for rule in ALERTS if "for" not in rule} == _AT_ONCE.keys()
+
+
+def test_alerts_that_wait_in_the_query_do() -> None:
+    waiting = {
+        rule["alert"]: rule["expr"] for rule in ALERTS if "and offset" in _AT_ONCE.get(rule["alert"], "")
+    }
+    assert {
+        name for name, text in waiting.items() if "_over_time(" not in text or "offset" not in text
+    } == set()
+
+
+def _scrape_intervals() -> dict[str, float]:
+    made = settings(EXAMPLES["dev"])
+    document = yaml.safe_load(prometheus_yml(made, plan(made)))
+    default = document["global"]["scrape_interval"]
+    return {
+        job["job_name"]: _seconds(job.get("scrape_interval", default)) for job in document["scrape_configs"]
+    }
+
+
+def _seconds(duration: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smh])", duration))
+
+
+def test_rates_look_back_over_at_least_two_scrapes() -> None:
+    """A rate needs two samples: over a shorter range it is empty, now and then or for ever."""
+    check = checker()
+    for rule in (*rules("recording"), *ALERTS):
+        check.labels(rule["expr"])
+    every = _scrape_intervals()
+    short = {
+        f"{one.function}({one.name}[{one.seconds:.0f}s]) of {job}"
+        for one in check.ranges
+        for job in one.jobs
+        if one.seconds < 2 * every[job]
+    }
+    assert short == set()
+    assert len(check.ranges) > 100
+
+
 def test_levels_of_an_alert_are_inhibited_by_equal_labels() -> None:
     """The critical level silences the warning of the same labels: both have to have the same ones."""
     check = checker()
@@ -132,7 +222,8 @@ def test_levels_of_an_alert_are_inhibited_by_equal_labels() -> None:
 
 
 _API_METRICS = re.compile(
-    r"\bpve_(?!discovery_)|\bnode:cluster_online|\bvm:(running|wanted|uptime)|\bstorage:"
+    r"\bpve_(?!discovery_)|\bpve_discovery_guest_stopped|\bstorage:"
+    r"|\bnode:(cluster_online|\w+_overcommit)|\bvm:(running|wanted|uptime)"
 )
 
 

@@ -21,6 +21,7 @@ RULES = Path(__file__).parents[2] / "rules"
 
 _COUNTER_FUNCTIONS = {"rate", "irate", "increase", "resets"}
 _GAUGE_FUNCTIONS = {"deriv", "predict_linear", "delta", "idelta", "avg_over_time", "min_over_time"}
+_RANGE_FUNCTIONS = {"rate", "irate", "increase"}
 _NO_LABELS = {"absent", "absent_over_time", "scalar", "time", "vector"}
 _SET_OPERATORS = {"and", "or", "unless"}
 _SELECTING = {"topk", "bottomk", "limitk"}
@@ -82,6 +83,16 @@ def rules(kind: str) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
+@dataclass(frozen=True)
+class Range:
+    """A rate over a range of a scraped counter: what of, in which jobs, over how long."""
+
+    function: str
+    name: str
+    jobs: frozenset[str]
+    seconds: float
+
+
 @dataclass
 class Checker:
     """Infers labels of expressions over a catalogue and recorded names; collects what is wrong.
@@ -90,11 +101,13 @@ class Checker:
         series: what exporters give.
         recorded: labels of recorded names and of ALERTS.
         problems: what was found so far, in words.
+        ranges: the rates that were met so far.
     """
 
     series: Mapping[str, Series]
     recorded: dict[str, Labels] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
 
     def labels(self, expression: str) -> Labels:
         """Labels that the result of an expression can have."""
@@ -178,11 +191,22 @@ class Checker:
         for argument in arguments:
             if not isinstance(argument, promql.MatrixSelector):
                 continue
+            self._note_range(function, argument)
             name = str(argument.vector_selector.name)
             kind = self.series[name].kind if name in self.series else ""
             wrong = kind == "gauge" if function in _COUNTER_FUNCTIONS else kind == "counter"
             if wrong and function in _COUNTER_FUNCTIONS | _GAUGE_FUNCTIONS:
                 self.problems.append(f"{function} of {name}, which is a {kind}")
+
+    def _note_range(self, function: str, argument: Any) -> None:
+        selector = argument.vector_selector
+        known = self.series.get(selector.name)
+        if function not in _RANGE_FUNCTIONS or known is None:
+            return
+        matcher = next((one for one in selector.matchers.matchers if one.name == "job"), None)
+        named = self._jobs(matcher)
+        jobs = known.by_job.keys() if named is None else known.by_job.keys() & set(named)
+        self.ranges.append(Range(function, selector.name, frozenset(jobs), argument.range.total_seconds()))
 
     def _binary(self, node: Any) -> Labels:
         operator = str(node.op)
