@@ -25,6 +25,7 @@ API_UNREACHABLE_ALERT = "ProxmoxApiUnreachable"
 _SUBJECT_LABELS = (
     *("alertname", "cluster", "node", "vm_id", "job", "instance"),
     *("device", "mountpoint", "volume", "storage", "id", "uuid"),
+    *("chip", "sensor", "zpool", "controller", "operation"),
 )
 
 _JSON = dict[str, Any]
