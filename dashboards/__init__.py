@@ -48,6 +48,9 @@ class Entry:
 
 DASHBOARDS = (
     Entry(uid="pve-cluster-overview", folder=FOLDER_PROXMOX, module="dashboards.cluster_overview"),
+    Entry(uid="pve-host-guest", folder=FOLDER_PROXMOX, module="dashboards.host_guest"),
+    Entry(uid="pve-vm-comparison", folder=FOLDER_PROXMOX, module="dashboards.vm_comparison"),
     Entry(uid="pve-vm-detail", folder=FOLDER_PROXMOX, module="dashboards.vm_detail"),
+    Entry(uid="pve-coverage", folder=FOLDER_PLATFORM, module="dashboards.coverage"),
     Entry(uid="pve-platform-health", folder=FOLDER_PLATFORM, module="dashboards.platform_health"),
 )

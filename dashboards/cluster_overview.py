@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dashboards import FOLDER_PROXMOX, panels
+from dashboards.links import links_from
 from dashboards.panels import Column, Dashboard, Query, Section, bars, graph, high_is_bad, stat, table
-from dashboards.queries import GUEST_PAGE, HOST_FILTER, HOSTS, busiest, on_hosts
+from dashboards.queries import GUEST_PAGE, HOST_FILTER, HOST_PAGE, HOSTS, busiest, on_hosts
 from dashboards.thresholds import levels, threshold
 
 _CLUSTER = 'cluster=~"$cluster"'
@@ -44,7 +45,7 @@ def _head() -> list[object]:
         ),
         stat(
             "Guests not watched",
-            "Guests that run without a target; Platform Health and Coverage lists them with the reason.",
+            "Guests that run without a target; Coverage lists them with the reason.",
             'sum(pve_discovery_guests_unmonitored{reason!="excluded"})',
             steps=panels.ANY_IS_NOTABLE,
         ),
@@ -81,28 +82,34 @@ def _head() -> list[object]:
     ]
 
 
+_ALERT_LABELS = "alertname, node, vm_name, mountpoint, storage, reason"
+
+
+def _firing(severity: str, rank: int) -> str:
+    selector = f'alertstate="firing", severity="{severity}", cluster=~"$cluster|"'
+    return f"{rank} * group by ({_ALERT_LABELS}) (ALERTS{{{selector}}})"
+
+
 def _alert_table() -> object:
     return table(
         "Alerts that fire",
         "What Prometheus has raised, worst first. Empty while nothing fires.",
         [
-            Column(title="Severity", label="severity", width=100),
-            Column(title="Alert", label="alertname", width=220),
+            Column(
+                title="Severity",
+                # Words would sort by the alphabet; the higher of two severities counts.
+                expr=" or ".join((_firing("critical", 3), _firing("warning", 2), _firing("info", 1))),
+                words=panels.SEVERITIES,
+                width=100,
+            ),
+            Column(title="Alert", label="alertname"),
             Column(title="Host", label="node", width=120),
             Column(title="Guest", label="vm_name", width=180),
             Column(title="Where", label="mountpoint", width=140),
             Column(title="Storage", label="storage", width=140),
-            Column(title="Reason", label="reason"),
-            Column(
-                title="Alerts",
-                expr="count by (severity, alertname, node, vm_name, mountpoint, storage, reason) "
-                '(ALERTS{alertstate="firing", severity!="none", cluster=~"$cluster|"})',
-                unit=panels.COUNT,
-                width=80,
-            ),
+            Column(title="Reason", label="reason", width=150),
         ],
         sort_by="Severity",
-        descending=False,
         no_value="nothing fires",
         height=6,
     )
@@ -115,7 +122,7 @@ def _host_table() -> object:
         "Each host now. Click a name to narrow the dashboard to it. CPU and memory come from the Proxmox API "
         "where the host has no node_exporter.",
         [
-            Column(title="Host", label="node", width=140, link=HOST_FILTER),
+            Column(title="Host", label="node", width=140, links=(HOST_FILTER, HOST_PAGE)),
             Column(title="Cluster", label="cluster", width=120),
             Column(
                 title="State",
@@ -207,7 +214,7 @@ def _guest_table() -> object:
         "Every running guest on the chosen hosts. Click a name for all of it. Disk latency is measured "
         "inside; it stays empty for a guest without an exporter.",
         [
-            Column(title="Guest", label="vm_name", width=180, link=GUEST_PAGE),
+            Column(title="Guest", label="vm_name", width=180, links=(GUEST_PAGE,)),
             Column(title="VMID", label="vm_id", width=80),
             Column(title="Host", label="node", width=120),
             Column(title="Cluster", label="cluster", width=120),
@@ -239,7 +246,7 @@ def _guest_table() -> object:
             ),
         ],
         sort_by="CPU",
-        height=11,
+        height=12,
     )
 
 
@@ -345,7 +352,7 @@ def _gpus() -> Section:
                     Column(title="Number", label="index", width=80),
                     Column(title="Host", label="node", width=120),
                     Column(title="Guest", label="vm_name", width=160),
-                    Column(title="UUID", label="uuid", width=160),
+                    Column(title="UUID", label="uuid", width=300),
                     _ratio("Utilisation", f"{by} (gpu:utilization:avg5m{{{HOSTS}}})", panels.NO_THRESHOLDS),
                     _ratio(
                         "Memory",
@@ -387,10 +394,7 @@ def build() -> Dashboard:
                 "node", "Host", 'label_values(node:cluster_online:bool{cluster=~"$cluster"}, node)'
             ),
         ],
-        links=[
-            panels.link_to("VM Detail", "pve-vm-detail", tooltip="One guest, and the host it is on"),
-            panels.link_to("Platform Health", "pve-platform-health", tooltip="Can these numbers be trusted?"),
-        ],
+        links=links_from("pve-cluster-overview"),
         head=[*_head(), _alert_table()],
         sections=[_hosts(), _guests(), _storage(), _gpus()],
         alert_matchers=', scope=~"host|cluster", cluster=~"$cluster"',

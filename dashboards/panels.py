@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -46,18 +46,28 @@ OPERATIONS_PER_SECOND = "iops"
 SECONDS = "s"
 AGE = "dtdurations"
 COUNT = "short"
+# CPUs in use, host or virtual; Grafana has no unit of its own for them.
+CORES = "suffix:cores"
 CELSIUS = "celsius"
 WATTS = "watt"
 TEXT = "string"
 
 _GREEN, _ORANGE, _RED, _NEUTRAL = "green", "orange", "red", "text"
 
+# Colours of lines that mean the same on every graph. The others come from the palette in the order of the
+# series, which Prometheus sorts by labels: the same guests have the same colours in every graph.
+HOST_COLOR = _NEUTRAL
+LIMIT_COLOR, PROMISED_COLOR = _RED, "purple"
+REST_COLOR = "#8e8e8e"
+WATCHED_COLOR, UNWATCHED_COLOR = _GREEN, _ORANGE
+
 # (value from which the colour holds, colour); None is minus infinity.
 Steps: TypeAlias = tuple[tuple[float | None, str], ...]
 NO_THRESHOLDS: Steps = ((None, _NEUTRAL),)
 ANY_IS_BAD: Steps = ((None, _GREEN), (1, _RED))
 ANY_IS_NOTABLE: Steps = ((None, _GREEN), (1, _ORANGE))
-ONE_IS_GOOD: Steps = ((None, _RED), (1, _GREEN))
+# Of shares that should be 100 %.
+ALL_IS_GOOD: Steps = ((None, _ORANGE), (1, _GREEN))
 
 # Value mappings: what a number means, and its colour.
 Words: TypeAlias = dict[str, tuple[str, str]]
@@ -65,6 +75,21 @@ YES_NO: Words = {"1": ("yes", _GREEN), "0": ("no", _RED)}
 ONLINE_OFFLINE: Words = {"1": ("online", _GREEN), "0": ("offline", _RED)}
 RUNNING_STOPPED: Words = {"1": ("running", _GREEN), "0": ("stopped", _NEUTRAL)}
 UP_DOWN: Words = {"1": ("up", _GREEN), "0": ("down", _RED)}
+# Ranks, so that a table can be sorted by them.
+SEVERITIES: Words = {"3": ("critical", _RED), "2": ("warning", _ORANGE), "1": ("info", _NEUTRAL)}
+IN_USE: Words = {"1": ("in use", _NEUTRAL), "0": ("-", _NEUTRAL)}
+ACCEPTED: Words = {"1": ("accepted", _GREEN), "0": ("refused", _RED)}
+MISSING_GRANTED: Words = {"0": ("granted", _GREEN), "1": ("missing", _RED)}
+
+
+def plain_words(texts: Mapping[str, str]) -> Words:
+    """Words that explain without judging: none has a colour."""
+    return {value: (text, _NEUTRAL) for value, text in texts.items()}
+
+
+_MIN_COLUMN_PIXELS = 90
+# A legend that is a table takes at most a third of its panel: below nine rows its third line is cut.
+_GRAPH_HEIGHT = 9
 
 _Panel: TypeAlias = Any  # the builders share no base class but build()
 
@@ -77,10 +102,20 @@ def high_is_bad(warning: float, critical: float | None = None) -> Steps:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A PromQL expression and the legend of its series (Grafana's `{{label}}` form)."""
+    """A PromQL expression and how its series are drawn.
+
+    Attributes:
+        legend: name of its series, in Grafana's `{{label}}` form.
+        color: of its series; None leaves it to the palette.
+        reference: what the others are held against: a thick line of its own above a stack.
+        dashed: a limit rather than something measured.
+    """
 
     expr: str
     legend: str = ""
+    color: str | None = None
+    reference: bool = False
+    dashed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +126,7 @@ class Column:
         title: heading.
         label: label that it shows; None where it shows the value of `expr`.
         expr: query of the column; its result has just the labels that the table's other columns show.
-        link: (title, URL) behind each cell.
+        links: (title, URL) behind each cell; several open a menu.
         colored: paint the background by the thresholds.
         width: in pixels; None shares what is left.
     """
@@ -103,7 +138,7 @@ class Column:
     decimals: int | None = None
     steps: Steps = NO_THRESHOLDS
     words: Words = field(default_factory=dict)
-    link: tuple[str, str] | None = None
+    links: Sequence[tuple[str, str]] = ()
     colored: bool = False
     width: int | None = None
 
@@ -150,7 +185,7 @@ def _instant_query(expr: str, index: int, *, table: bool) -> prometheus_builder.
     return query.format(prometheus.PromQueryFormat.TABLE) if table else query
 
 
-def text(content: str, *, height: int = 3, width: int = 24) -> _Panel:
+def text(content: str, *, height: int = 2, width: int = 24) -> _Panel:
     """Markdown without a frame; opens a dashboard with its question."""
     return (
         text_builder.Panel()
@@ -176,8 +211,8 @@ def stat(
     text_mode: common.BigValueTextMode = common.BigValueTextMode.VALUE,
     decimals: int | None = None,
     no_value: str = "no data",
-    width: int = 3,
-    height: int = 4,
+    width: int = 6,
+    height: int = 3,
 ) -> _Panel:
     """One number that answers one question, coloured by its thresholds or words."""
     panel = (
@@ -200,9 +235,11 @@ def stat(
     return panel if decimals is None else panel.decimals(decimals)
 
 
-def name_stat(title: str, description: str, expr: str, legend: str, *, width: int = 4) -> _Panel:
-    """A stat that shows the name of its series, such as the node that a guest is on."""
-    return stat(
+def name_stat(
+    title: str, description: str, expr: str, legend: str, *, link: tuple[str, str], width: int = 6
+) -> _Panel:
+    """A stat that shows the name of its series, such as the node that a guest is on, and leads there."""
+    panel = stat(
         title,
         description,
         expr,
@@ -210,6 +247,26 @@ def name_stat(title: str, description: str, expr: str, legend: str, *, width: in
         text_mode=common.BigValueTextMode.NAME,
         unit=TEXT,
         width=width,
+    )
+    return panel.override_by_regexp(
+        ".*", [model.DynamicConfigValue(id_val="links", value=_data_links([link]))]
+    )
+
+
+def ranked_stat(
+    title: str, description: str, expr: str, legend: str, *, unit: str, steps: Steps = NO_THRESHOLDS
+) -> _Panel:
+    """A stat of the series that is first in a ranking: its name and its value."""
+    return stat(
+        title,
+        description,
+        expr,
+        legend=legend,
+        text_mode=common.BigValueTextMode.VALUE_AND_NAME,
+        unit=unit,
+        steps=steps,
+        width=4,
+        height=5,
     )
 
 
@@ -222,10 +279,17 @@ def graph(
     steps: Steps = NO_THRESHOLDS,
     maximum: float | None = None,
     stacked: bool = False,
+    no_value: str = "",
+    short_legend: bool = False,
+    soft_maximum: float | None = None,
     width: int = 12,
-    height: int = 8,
+    height: int = _GRAPH_HEIGHT,
 ) -> _Panel:
-    """Lines over time from zero up, with a legend that gives mean, highest and last value."""
+    """Lines over time from zero up, with a legend that gives mean, highest and last value.
+
+    A `short_legend` has names only, for many series whose values stand in a table nearby. `soft_maximum` is
+    the end of the axis while no value is higher, so that next to nothing looks like it.
+    """
     panel = (
         timeseries_builder.Panel()
         .title(title)
@@ -238,15 +302,7 @@ def graph(
         .fill_opacity(30 if stacked else 8)
         .show_points(common.VisibilityMode.NEVER)
         .thresholds(_thresholds(steps))
-        .legend(
-            common_builder.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(common.LegendDisplayMode.TABLE)
-            .placement(common.LegendPlacement.BOTTOM)
-            .calcs(["mean", "max", "lastNotNull"])
-            .sort_by("Max")
-            .sort_desc(True)
-        )
+        .legend(_names_legend() if short_legend else _table_legend())
         .tooltip(
             common_builder.VizTooltipOptions()
             .mode(common.TooltipDisplayMode.MULTI)
@@ -255,15 +311,57 @@ def graph(
         .height(height)
         .span(width)
     )
+    if no_value:
+        panel.no_value(no_value)
     if maximum is not None:
         panel.max(maximum)
+    if soft_maximum is not None:
+        panel.axis_soft_max(soft_maximum)
     if stacked:
         panel.stacking(common_builder.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if steps is not NO_THRESHOLDS:
         panel.thresholds_style(
             common_builder.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         )
+    for index, query in enumerate(queries):
+        if properties := _line_properties(query):
+            panel.override_by_query(_ref_id(index), properties)
     return panel
+
+
+def _names_legend() -> common_builder.VizLegendOptions:
+    return (
+        common_builder.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(common.LegendDisplayMode.LIST)
+        .placement(common.LegendPlacement.BOTTOM)
+    )
+
+
+def _table_legend() -> common_builder.VizLegendOptions:
+    return (
+        common_builder.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(common.LegendDisplayMode.TABLE)
+        .placement(common.LegendPlacement.BOTTOM)
+        .calcs(["mean", "max", "lastNotNull"])
+        .sort_by("Max")
+        .sort_desc(True)
+    )
+
+
+def _line_properties(query: Query) -> list[model.DynamicConfigValue]:
+    properties: dict[str, object] = {}
+    if query.color is not None:
+        properties["color"] = {"mode": "fixed", "fixedColor": query.color}
+    if query.reference or query.dashed:
+        properties["custom.stacking"] = {"mode": "none", "group": "A"}
+        properties["custom.fillOpacity"] = 0
+    if query.reference:
+        properties["custom.lineWidth"] = 3
+    if query.dashed:
+        properties["custom.lineStyle"] = {"fill": "dash", "dash": [10, 10]}
+    return [model.DynamicConfigValue(id_val=key, value=value) for key, value in properties.items()]
 
 
 def bars(
@@ -314,15 +412,14 @@ def timeline(
         .show_value(common.VisibilityMode.AUTO)
         .merge_values(True)
         .row_height(0.8)
-        .legend(
-            common_builder.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(common.LegendDisplayMode.LIST)
-            .placement(common.LegendPlacement.BOTTOM)
-        )
+        .legend(_names_legend())
         .height(height)
         .span(width)
     )
+
+
+def _data_links(links: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
+    return [{"title": title, "url": url, "targetBlank": False} for title, url in links]
 
 
 def _column_properties(column: Column) -> list[model.DynamicConfigValue]:
@@ -330,7 +427,10 @@ def _column_properties(column: Column) -> list[model.DynamicConfigValue]:
     properties: dict[str, object] = {"unit": column.unit, "noValue": "-"}
     if column.decimals is not None:
         properties["decimals"] = column.decimals
-    if column.width is not None:
+    if column.width is None:
+        # Grafana's own 150 pixels would push the last columns out of a picture of 1,280.
+        properties["custom.minWidth"] = _MIN_COLUMN_PIXELS
+    else:
         properties["custom.width"] = column.width
     if column.words:
         properties["mappings"] = _mappings(column.words)
@@ -341,9 +441,8 @@ def _column_properties(column: Column) -> list[model.DynamicConfigValue]:
         # In a column of painted cells only what deserves a look has a colour.
         steps = ((None, "transparent"), *column.steps[1:]) if column.colored else column.steps
         properties["thresholds"] = _thresholds(steps).build()
-    if column.link is not None:
-        title, url = column.link
-        properties["links"] = [{"title": title, "url": url, "targetBlank": False}]
+    if column.links:
+        properties["links"] = _data_links(column.links)
     return [model.DynamicConfigValue(id_val=key, value=value) for key, value in properties.items()]
 
 
@@ -417,10 +516,19 @@ def label_variable(name: str, label: str, query: str, *, multi: bool = True) -> 
     return variable
 
 
-def named_variable(name: str, label: str, selector: str, *, value: str, shown: str) -> builder.QueryVariable:
-    """A variable of one choice whose value is one label and whose text is another of the same series."""
+def named_variable(
+    name: str, label: str, selector: str, *, value: str, shown: str, multi: bool = False
+) -> builder.QueryVariable:
+    """A variable whose value is one label and whose text is another of the same series."""
     pattern = f'/{shown}="(?<text>[^"]+)|{value}="(?<value>[^"]+)/g'
-    return label_variable(name, label, f"query_result({selector})", multi=False).regex(pattern)
+    variable = label_variable(name, label, f"query_result({selector})", multi=multi).regex(pattern)
+    # All stands for what the selector finds, which other variables may narrow, and for nothing beyond.
+    return variable.all_value("") if multi else variable
+
+
+def found_variable(name: str, label: str, query: str, *, found: str) -> builder.QueryVariable:
+    """A variable with the values that a label of a query's result has."""
+    return label_variable(name, label, f"query_result({query})").regex(f'/{found}="([^"]+)"/')
 
 
 def link_to(title: str, uid: str, *, keep: bool = True, tooltip: str = "") -> builder.DashboardLink:
@@ -437,13 +545,15 @@ def link_to(title: str, uid: str, *, keep: bool = True, tooltip: str = "") -> bu
 
 
 def _alert_annotation(matchers: str) -> builder.AnnotationQuery:
+    firing = f'ALERTS{{alertstate="firing", severity=~"warning|critical"{matchers}}}'
     return (
         builder.AnnotationQuery()
         .name("Alerts")
         .datasource(_source())
         .enable(True)
         .icon_color(_RED)
-        .expr(f'ALERTS{{alertstate="firing", severity=~"warning|critical"{matchers}}}')
+        # One mark for an alert about a guest or host, not one for each of its disks.
+        .expr(f"max by (alertname, severity, cluster, node, vm_name) ({firing})")
     )
 
 

@@ -1,10 +1,10 @@
-"""Platform Health and Coverage: can the other dashboards be trusted, and who isn't watched?"""
+"""Platform Health: can the other dashboards be trusted?"""
 
 from __future__ import annotations
 
 from dashboards import FOLDER_PLATFORM, panels
+from dashboards.links import links_from
 from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, stat, table
-from dashboards.queries import GUEST_PAGE
 from dashboards.thresholds import levels
 
 _AGE = high_is_bad(*levels("DiscoveryStale"))
@@ -25,7 +25,7 @@ def _head() -> list[object]:
         ),
         stat(
             "Guests not watched",
-            "Guests that run without a target and weren't left out on purpose; the table below says why.",
+            "Guests that run without a target and weren't left out on purpose; Coverage says why.",
             'sum(pve_discovery_guests_unmonitored{reason!="excluded"})',
             steps=panels.ANY_IS_NOTABLE,
         ),
@@ -65,49 +65,10 @@ def _head() -> list[object]:
     ]
 
 
-def _coverage() -> Section:
+def _targets() -> Section:
     return Section(
-        title="Coverage",
+        title="Targets",
         panels=[
-            table(
-                "Guests that aren't watched, and why",
-                "Guests that run without a target. The reason is discovery's; the runbook of "
-                "GuestsUnmonitored says what to do about each. Empty while every guest is watched.",
-                [
-                    Column(title="Guest", label="vm_name", width=180, link=GUEST_PAGE),
-                    Column(title="VMID", label="vm_id", width=80),
-                    Column(title="Host", label="node", width=120),
-                    Column(title="Cluster", label="cluster", width=120),
-                    Column(title="Kind", label="type", width=80),
-                    Column(title="OS", label="os", width=90),
-                    Column(title="Reason", label="reason"),
-                    Column(
-                        title="Guests",
-                        expr="count by (vm_name, vm_id, node, cluster, type, os, reason) "
-                        '(pve_discovery_guest_info{reason!=""})',
-                        unit=panels.COUNT,
-                        width=80,
-                    ),
-                ],
-                sort_by="Reason",
-                descending=False,
-                no_value="every guest is watched",
-                width=14,
-            ),
-            graph(
-                "Guests not watched, by reason",
-                "How many guests run without a target.",
-                [
-                    Query(
-                        expr="sum by (reason) (pve_discovery_guests_unmonitored) > 0",
-                        legend="{{reason}}",
-                    ),
-                    Query(expr='sum(pve_discovery_guests{state="monitored"})', legend="watched"),
-                ],
-                unit=panels.COUNT,
-                width=10,
-                height=9,
-            ),
             table(
                 "Targets that are down",
                 "What Prometheus fails to scrape. Empty while everything answers.",
@@ -127,7 +88,7 @@ def _coverage() -> Section:
                 descending=False,
                 no_value="everything answers",
                 width=14,
-                height=8,
+                height=9,
             ),
             graph(
                 "Targets by job",
@@ -146,29 +107,30 @@ def _api() -> Section:
         panels=[
             graph(
                 "Calls of discovery to the API",
-                "Per second, by status: anything but 200 deserves a look; 5xx of single guests are agents "
+                "Per minute, by status: anything but 200 deserves a look; 5xx of single guests are agents "
                 "that don't answer.",
                 [
                     Query(
-                        expr="sum by (status) (rate(pve_discovery_api_requests_total[$__rate_interval]))",
+                        expr="60 * sum by (status) "
+                        "(rate(pve_discovery_api_requests_total[$__rate_interval]))",
                         legend="{{status}}",
                     )
                 ],
-                unit="reqps",
+                unit="cpm",
                 stacked=True,
                 width=8,
             ),
             graph(
                 "Agents that fail",
-                "Guests whose address discovery couldn't confirm, per minute, by reason.",
+                "Questions within an hour to which a guest didn't confirm its address, by reason.",
                 [
                     Query(
-                        expr="60 * sum by (reason) "
-                        "(rate(pve_discovery_agent_failures_total[$__rate_interval]))",
+                        expr="sum by (reason) (increase(pve_discovery_agent_failures_total[1h])) > 0",
                         legend="{{reason}}",
                     )
                 ],
                 unit=panels.COUNT,
+                no_value="every guest confirms its address",
                 width=8,
             ),
             graph(
@@ -203,8 +165,9 @@ def _prometheus() -> Section:
                 "Per second.",
                 [
                     Query(
-                        expr="rate(prometheus_tsdb_head_samples_appended_total[$__rate_interval])",
-                        legend="{{instance}} {{type}}",
+                        expr="sum by (instance) "
+                        "(rate(prometheus_tsdb_head_samples_appended_total[$__rate_interval]))",
+                        legend="{{instance}}",
                     )
                 ],
                 unit="cps",
@@ -216,7 +179,7 @@ def _prometheus() -> Section:
                 [
                     Query(
                         expr='process_resident_memory_bytes{job=~"prometheus|alertmanager|grafana|pve-exporter"}',
-                        legend="{{job}} {{instance}}",
+                        legend="{{job}}",
                     )
                 ],
                 unit=panels.BYTES,
@@ -253,8 +216,8 @@ def _prometheus() -> Section:
                 "Data on disk",
                 "Blocks and write-ahead log.",
                 [
-                    Query(expr="prometheus_tsdb_storage_blocks_bytes", legend="{{instance}} blocks"),
-                    Query(expr="prometheus_tsdb_wal_storage_size_bytes", legend="{{instance}} WAL"),
+                    Query(expr="prometheus_tsdb_storage_blocks_bytes", legend="blocks"),
+                    Query(expr="prometheus_tsdb_wal_storage_size_bytes", legend="write-ahead log"),
                 ],
                 unit=panels.BYTES,
                 width=8,
@@ -297,15 +260,12 @@ def build() -> Dashboard:
     """Build the dashboard."""
     return panels.dashboard(
         uid="pve-platform-health",
-        title="Platform Health and Coverage",
-        question="Can the other dashboards be trusted, and which guests aren't watched?",
+        title="Platform Health",
+        question="Can the other dashboards be trusted?",
         folder=FOLDER_PLATFORM,
         variables=[],
-        links=[
-            panels.link_to("Cluster Overview", "pve-cluster-overview", tooltip="The whole cluster"),
-            panels.link_to("VM Detail", "pve-vm-detail", tooltip="One guest, and the host it is on"),
-        ],
+        links=links_from("pve-platform-health"),
         head=_head(),
-        sections=[_coverage(), _api(), _prometheus(), _notifications()],
+        sections=[_targets(), _api(), _prometheus(), _notifications()],
         alert_matchers=', scope="platform"',
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dashboards import FOLDER_PROXMOX, panels
+from dashboards.links import links_from
 from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, name_stat, stat, table
-from dashboards.queries import ONE_GUEST, node_of_guest
+from dashboards.queries import HOST_OF_SERIES, ONE_GUEST, node_of_guest
 from dashboards.thresholds import levels, threshold
 
 _CPU = high_is_bad(threshold("GuestCpuSaturated", "warning"))
@@ -26,7 +27,13 @@ def _head() -> list[object]:
             f"max({_of('vm:running:bool')})",
             words=panels.RUNNING_STOPPED,
         ),
-        name_stat("Host", "The node that the guest is on now.", _of("vm:guest:info"), "{{node}}", width=3),
+        name_stat(
+            "Host",
+            "The node that the guest is on now. Click it to hold the guest against its host.",
+            _of("vm:guest:info"),
+            "{{node}}",
+            link=HOST_OF_SERIES,
+        ),
         stat(
             "Exporter",
             "Whether the exporter inside answers. Empty for a guest that has no target.",
@@ -100,9 +107,14 @@ def _processor_and_memory() -> Section:
                 "The guest's own CPU, next to that of the host it was on at the time. Both high: the host is "
                 "the place to look. Steal is time that the host gave to others (Linux only).",
                 [
-                    Query(expr=_of("vm:cpu_utilization:avg5m"), legend="guest ({{source}})"),
+                    Query(expr=_of("vm:cpu_utilization:avg5m"), legend="guest (by {{source}})"),
                     Query(expr=_of("vm:cpu_steal:avg5m"), legend="steal"),
-                    Query(expr=node_of_guest("node:cpu_utilization:avg5m"), legend="host {{node}}"),
+                    Query(
+                        expr=node_of_guest("node:cpu_utilization:avg5m"),
+                        legend="host {{node}}",
+                        color=panels.HOST_COLOR,
+                        reference=True,
+                    ),
                 ],
                 unit=panels.RATIO,
                 steps=_CPU,
@@ -230,6 +242,7 @@ def _network() -> Section:
                 ],
                 unit=panels.RATIO,
                 maximum=1,
+                no_value="no GPU",
             ),
         ],
     )
@@ -253,10 +266,7 @@ def build() -> Dashboard:
                 shown="vm_name",
             ),
         ],
-        links=[
-            panels.link_to("Cluster Overview", "pve-cluster-overview", tooltip="The whole cluster"),
-            panels.link_to("Platform Health", "pve-platform-health", tooltip="Can these numbers be trusted?"),
-        ],
+        links=links_from("pve-vm-detail"),
         head=[*_head(), _where()],
         sections=[_processor_and_memory(), _disks(), _network()],
         alert_matchers=f", {ONE_GUEST}",

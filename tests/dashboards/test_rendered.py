@@ -75,6 +75,13 @@ def test_dashboard_says_who_it_is(entry: Entry) -> None:
 
 
 @by_entry
+def test_every_dashboard_leads_to_all_others_with_time_and_choices(entry: Entry) -> None:
+    links = _board(entry)["links"]
+    assert {link["url"] for link in links} == {f"/d/{other.uid}" for other in DASHBOARDS if other != entry}
+    assert all(link["keepTime"] and link["includeVars"] for link in links)
+
+
+@by_entry
 def test_every_panel_can_be_read_by_a_stranger(entry: Entry) -> None:
     for panel in _panels(entry):
         if panel["type"] == "text":
