@@ -10,7 +10,7 @@ export STACK
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: .venv/.ready ## Bring the dev stack up, with the simulated cluster that it watches
@@ -43,6 +43,14 @@ bench: .venv/.ready ## Measure what the README promises; ends in a table
 .PHONY: render
 render: .venv/.ready ## Write dashboards/rendered from the builders
 	@$(PYTHON) -m dashboards
+
+.PHONY: pictures
+pictures: .venv/.ready ## Draw every dashboard, with data of the lab, by Grafana's own components
+	@$(PYTHON) -m ops pictures
+
+.PHONY: pictures-docs
+pictures-docs: .venv/.ready ## Draw the pictures of docs/pictures anew
+	@$(PYTHON) -m ops pictures --docs
 
 .PHONY: lint
 lint: .venv/.ready ## Ruff and mypy

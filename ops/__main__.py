@@ -14,7 +14,7 @@ from lab.apply import ApplyError
 from lab.environment import LabError
 from lab.images.errors import ImageError
 from lab.stack_config import StackConfigError
-from ops import benchmark, commands, testing
+from ops import benchmark, commands, pictures, testing
 from ops.console import OpsError, console
 from ops.stack import selected
 from ops.up import up as bring_up
@@ -65,6 +65,9 @@ def bench(
 ) -> None:
     """Measure what the README promises: the development stack, and discovery; ends in tables."""
     benchmark.bench(part)
+
+
+app.command(name="pictures")(pictures.main)
 
 
 def main() -> None:

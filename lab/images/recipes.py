@@ -23,6 +23,7 @@ from lab.images.builder import base_images
 from lab.images.debian import PACKAGES, SUITE, root_file_system
 from lab.images.gomodule import GoModule, binaries
 from lab.images.reference import Reference
+from lab.preview import bundle
 
 FOLDER = Path(__file__).resolve().parent
 STAND_IN_LABEL = "org.pve-monitoring.stand-in"
@@ -121,6 +122,18 @@ def _add_binaries(module: GoModule, recipe: Recipe, context: Path, architecture:
         shutil.copy2(binary, context / binary.name)
 
 
+def _add_preview(_recipe: Recipe, context: Path, _architecture: str, report: Report) -> None:
+    """Add the page that draws dashboards; an empty folder where there is no node, or no package for it."""
+    folder = context / "preview"
+    try:
+        bundle.ensure(bundle.builders(), report)
+    except bundle.PreviewUnavailable as reason:
+        report(f"without drawings of dashboards: {reason}")
+        folder.mkdir()
+    else:
+        shutil.copytree(bundle.PAGE, folder)
+
+
 _PROMETHEUS = GoModule(
     path="github.com/prometheus/prometheus",
     commands=("prometheus", "promtool"),
@@ -178,8 +191,11 @@ RECIPES: tuple[Recipe, ...] = (
         repository="grafana/grafana",
         tag="13.2.3",
         folder=FOLDER / "grafana",
-        contents="a double of the HTTP API of Grafana that the stack and its health checks use",
-        lacks="none of Grafana's own code runs in it",
+        contents="a double of the HTTP API of Grafana that the stack and its health checks use, and a page "
+        "that draws dashboards",
+        lacks="of Grafana's own code only the components that draw run, in the browser",
+        inputs=bundle.inputs(),
+        prepare=_add_preview,
     ),
 )
 

@@ -23,6 +23,7 @@ from . import (
     contact_points,
     dashboards,
     datasources,
+    drawings,
     folders,
     mute_timings,
     pages,
@@ -55,6 +56,7 @@ _MODULES = (
     service_accounts,
     preferences,
     pages,
+    drawings,
 )
 
 

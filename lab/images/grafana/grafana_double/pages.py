@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 from starlette.responses import HTMLResponse, Response
 
-from . import NOTICE, dashboards, datasources, folders, variables
-from .api import Call, get
+from . import NOTICE, dashboards, datasources, drawings, folders, variables
+from .api import Call, Route, get
 from .store import Document
 
 REFRESH_S = 15
@@ -22,6 +22,11 @@ SERIES_SHOWN = 20
 """How many series of one query are listed."""
 PARALLEL = 8
 """How many queries of one page run at once."""
+
+_NOT_DRAWN = (
+    "This image was built without the drawings of dashboards (that takes node and npm): they are shown as "
+    "tables of present values."
+)
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0;color:#1d232b;background:#fafbfc}
@@ -92,7 +97,8 @@ def _listing(call: Call) -> Response:
         for source in sources
     )
     sections.append(f"<section><h2>Data sources</h2>{_table(listed)}</section>")
-    return _page("Dashboards", "".join(sections))
+    note = "" if drawings.page() is not None else f'<p class="kind">{_NOT_DRAWN}</p>'
+    return _page("Dashboards", note + "".join(sections))
 
 
 def _section(title: str, uid: str, boards: Sequence[Document]) -> str:
@@ -113,6 +119,8 @@ def _dashboard(call: Call) -> Response:
         board = dashboards.find(call.store, call.params["uid"])
         sources = call.store.all(datasources.KIND)
         usual = datasources.default_prometheus(call.store)
+    if (drawn := drawings.page()) is not None:
+        return drawn
     panels = list(_panels(board["model"], {source["uid"]: source for source in sources}, usual))
     queries = [query for panel in panels for query in panel.queries]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -210,6 +218,7 @@ ROUTES = (
     get("/", _listing, access="page", locked=False),
     get("/dashboards", _listing, access="page", locked=False),
     get("/login", _login, access="open", locked=False),
-    get("/d/{uid}", _dashboard, access="page", locked=False),
-    get("/d/{uid}/{slug}", _dashboard, access="page", locked=False),
+    # Their parameters are those of the drawings: time range and variables.
+    Route("GET", "/d/{uid}", _dashboard, None, "page", locked=False),
+    Route("GET", "/d/{uid}/{slug}", _dashboard, None, "page", locked=False),
 )
