@@ -107,7 +107,7 @@ def _processor_and_memory() -> Section:
                 "The guest's own CPU, next to that of the host it was on at the time. Both high: the host is "
                 "the place to look. Steal is time that the host gave to others (Linux only).",
                 [
-                    Query(expr=_of("vm:cpu_utilization:avg5m"), legend="guest (by {{source}})"),
+                    Query(expr=_of("vm:cpu_utilization:avg5m"), legend="guest"),
                     Query(expr=_of("vm:cpu_steal:avg5m"), legend="steal"),
                     Query(
                         expr=node_of_guest("node:cpu_utilization:avg5m"),
@@ -216,7 +216,7 @@ def _file_systems() -> object:
         sort_by="Used",
         no_value="no exporter",
         width=12,
-        height=8,
+        height=9,
     )
 
 

@@ -168,7 +168,7 @@ def test_the_token_is_revoked_and_restored(kit: Any) -> None:
 def test_privileges_are_lost_and_come_back(kit: Any, privilege: str) -> None:
     async def chaos(trial: Trial, targets: dict[int, str]) -> None:
         trial.lab.break_("permission_lost", DISCOVERY.id, 4000, {"privilege": privilege})
-        await trial.unchanged(targets, 3900, 30)
+        await trial.unchanged(targets, 3900, 60)
         shown = privilege or "VM.Audit"
         assert trial.service.metric("missing_privileges", privilege=shown) == 1
         await trial.service.run(800)
@@ -237,15 +237,15 @@ def test_the_wall_clock_jumps(kit: Any, tmp_path: Any, jump: float) -> None:
 def test_a_share_of_the_answers_is_spoilt(kit: Any, kind: str, share: float) -> None:
     async def work() -> None:
         trial = Trial(kit)
-        trial.lab.break_(kind, "all", 3 * 3600, {"share": share})
+        trial.lab.break_(kind, "all", 3600, {"share": share})
         trial.service.start()
         await trial.service.until(lambda: trial.service.refresher.inventory.complete, 120)
         # An agent whose answer was spoilt is asked again after some 10 s.
         everyone = len([g for g in trial.lab.cluster.guests if not g.template])
         await trial.service.until(lambda: len(trial.service.targets()) == everyone, 300)
-        await trial.unchanged(trial.service.targets(), 3 * 3600, 60)
+        await trial.unchanged(trial.service.targets(), 3600, 60)
         good = trial.service.metric("refreshes_total", result="success") or 0
-        assert good > 0.5 * 3 * 3600 / 15
+        assert good > 0.5 * 3600 / 15
         await trial.service.stop()
         assert max(trial.most.values()) <= 2
 
@@ -255,7 +255,7 @@ def test_a_share_of_the_answers_is_spoilt(kit: Any, kind: str, share: float) -> 
 def test_agents_hang_and_die_at_random_for_hours(kit: Any) -> None:
     async def chaos(trial: Trial, targets: dict[int, str]) -> None:
         vmids = sorted(targets)
-        for number in range(40):
+        for number in range(20):
             for vmid in vmids[number % 7 :: 7]:
                 trial.lab.break_("agent_hung" if number % 2 else "agent_dead", str(vmid), 400, {})
             await trial.unchanged(targets, 300, 30)

@@ -80,7 +80,10 @@ def _take_out(client: docker.DockerClient, reference: str, folder: Path) -> None
         for name in _NAMES:
             chunks, _ = container.get_archive(f"{_IMAGE_FOLDER}/{name}")
             with tarfile.open(fileobj=BytesIO(b"".join(chunks))) as archive:
-                archive.extractall(folder, filter="data")
+                program = archive.extractfile(name)
+                if program is None:
+                    raise PrometheusError(f"{reference} has no program {_IMAGE_FOLDER}/{name}")
+                (folder / name).write_bytes(program.read())
             (folder / name).chmod(0o755)
     finally:
         container.remove(force=True, v=True)
