@@ -92,6 +92,10 @@ class Service:
                 self._connection.close()
         return 0, b""
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
     def ok(self, path: str) -> bool:
         """Whether it answers 200."""
         return self.get(path)[0] == 200
@@ -184,8 +188,11 @@ class Pair:
         log = self._folder / f"discovery-{port}.log"
         with process("discovery_fn", env, log) as running:
             service = Service(port, running.pid, log)
-            until(lambda: service.ok("/healthz"), "the start of discovery", _START_SECONDS, pause=0.01)
-            yield service
+            try:
+                until(lambda: service.ok("/healthz"), "the start of discovery", _START_SECONDS, pause=0.01)
+                yield service
+            finally:
+                service.close()
 
     def break_agents(self, vmids: list[int], *, dead: int, hung: int, seed: int = 1) -> dict[int, float]:
         """Kill and hang agents, the same in every run; seconds that each call of them takes."""

@@ -120,10 +120,10 @@ def test_every_endpoint_is_read_and_scraped(tmp_path: Path) -> None:
             vmid = min(service.targets())
             pair.lab.stop(str(vmid))
             until(lambda: vmid not in _vmids(url), "the end of a stopped guest's target", 60)
-            assert failures(url) == 0
-            before = found_by_job(url)
+            # On a busy machine a refresh may fail meanwhile: Prometheus gives up after its interval, 2 s.
+            before, failed = found_by_job(url), failures(url)
             _ends(service)
-            until(lambda: failures(url) > 0, "a failed refresh", 60)
+            until(lambda: failures(url) >= failed + 2 * len(ENDPOINTS), "failed refreshes of all", 60)
             assert found_by_job(url) == before
 
 
