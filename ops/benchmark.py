@@ -6,7 +6,6 @@ import itertools
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import requests
 from components.images import Service
 from ops import discovery_bench, docker_daemon
 from ops.console import OpsError, console, note, step
+from ops.discovery_pair import until
 from ops.figures import Figure, table_of
 from ops.pulumi_cli import ROOT
 from ops.stack import Stack, lab_of, load, parts
@@ -122,7 +122,12 @@ def _changed_rule(stack: Stack, client: docker.DockerClient) -> list[Figure]:
         file.write_text(_RULE, "utf-8")
         started = time.monotonic()
         _ops("up")
-        _await(lambda: "BenchmarkRule" in str(_get(stack, "/api/v1/rules")), "the changed rule")
+        until(
+            lambda: "BenchmarkRule" in str(_get(stack, "/api/v1/rules")),
+            "the reload of the changed rule",
+            _LIVE_TIMEOUT_S,
+            pause=0.5,
+        )
         seconds = time.monotonic() - started
         time.sleep(45)
         missed = _missed_scrapes(stack, begun)
@@ -146,14 +151,6 @@ groups:
         labels: {severity: info, scope: platform}
         annotations: {summary: never, description: never}
 """
-
-
-def _await(check: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _LIVE_TIMEOUT_S
-    while not check():
-        if time.monotonic() > deadline:
-            raise OpsError(f"{what} is not live after {_LIVE_TIMEOUT_S} s")
-        time.sleep(0.5)
 
 
 def _missed_scrapes(stack: Stack, since: float) -> int:
