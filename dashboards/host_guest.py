@@ -366,23 +366,13 @@ def _who_uses_disks() -> object:
                 unit=panels.BYTES_PER_SECOND,
                 width=120,
             ),
-            Column(
-                title="Reading",
-                expr=_in_first_ten("vm:disk_read_bytes:rate5m", both),
-                unit=panels.BYTES_PER_SECOND,
-                width=120,
-            ),
-            Column(
-                title="Writing",
-                expr=_in_first_ten("vm:disk_written_bytes:rate5m", both),
-                unit=panels.BYTES_PER_SECOND,
-                width=120,
-            ),
-            Column(
-                title="Operations",
-                expr=_in_first_ten("vm:disk_operations:rate5m", both),
-                unit=panels.OPERATIONS_PER_SECOND,
-                width=120,
+            *(
+                Column(title=title, expr=_in_first_ten(metric, both), unit=unit, width=120)
+                for title, metric, unit in (
+                    ("Reading", "vm:disk_read_bytes:rate5m", panels.BYTES_PER_SECOND),
+                    ("Writing", "vm:disk_written_bytes:rate5m", panels.BYTES_PER_SECOND),
+                    ("Operations", "vm:disk_operations:rate5m", panels.OPERATIONS_PER_SECOND),
+                )
             ),
             Column(
                 title="Read latency",
