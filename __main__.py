@@ -1,4 +1,4 @@
-"""Monitoring of a Proxmox VE cluster: settings, topology, Docker hosts, services, Grafana's content."""
+"""Monitoring of a Proxmox VE cluster: settings, topology, Docker hosts, services, what is in Grafana."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from components.alertmanager import Alertmanager
 from components.discovery import Discovery
 from components.docker_host import DockerHost, DockerHostArgs
 from components.grafana import Grafana
+from components.grafana_account import GrafanaAccount, GrafanaAccountArgs
+from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
 from components.grafana_content import GrafanaContent, GrafanaContentArgs
 from components.images import Service
 from components.monitoring_vm import monitoring_vm
@@ -46,9 +48,15 @@ pve_exporter = [PveExporter(args(instance)) for instance in plan.of(Service.PVE_
 alertmanager = [Alertmanager(args(instance)) for instance in plan.of(Service.ALERTMANAGER)]
 prometheus = [Prometheus(args(instance)) for instance in plan.of(Service.PROMETHEUS)]
 grafana = [Grafana(args(instance)) for instance in plan.of(Service.GRAFANA)]
+account = GrafanaAccount(
+    "grafana-account", GrafanaAccountArgs(server=grafana[0], settings=settings, secrets=secrets)
+)
 content = GrafanaContent(
-    "grafana-content",
-    GrafanaContentArgs(server=grafana[0], topology=plan, settings=settings, secrets=secrets),
+    "grafana-content", GrafanaContentArgs(account=account, topology=plan, settings=settings)
+)
+GrafanaAlerting(
+    "grafana-alerting",
+    GrafanaAlertingArgs(account=account, content=content, settings=settings, secrets=secrets),
 )
 
 pulumi.export("prometheusUrl", prometheus[0].url)

@@ -1,4 +1,4 @@
-"""Grafana, the server. What is in it (data sources, dashboards) is grafana_content."""
+"""Grafana, the server. What is in it is made by grafana_content and grafana_alerting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pulumi
 
 from components.render import grafana as render
 from components.service import Service, ServiceArgs, ServiceSpec
-from components.settings import Secret
 
 
 class Grafana(Service):
@@ -28,7 +27,7 @@ class Grafana(Service):
             data_dir=render.DATA_DIR,
             environment={"GF_PATHS_CONFIG": render.CONFIG_FILE},
             files={"grafana.ini": render.grafana_ini(settings)},
-            secret_files={"secrets/admin_password": args.secrets[Secret.GRAFANA_ADMIN_PASSWORD]},
+            secret_files={path: args.secrets[key] for path, key in render.secret_files(settings).items()},
             restart_on_change=True,
             healthcheck=(
                 "wget",

@@ -1,4 +1,4 @@
-"""What is in Grafana: data sources, folders, dashboards, and the organization's preferences."""
+"""What people see in Grafana: data sources, folders, dashboards, and the organization's preferences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumiverse_grafana as grafana
 
-from components.grafana import Grafana
+from components.grafana_account import GrafanaAccount
 from components.images import Service
-from components.settings import Secret, Secrets, StackSettings
+from components.settings import StackSettings
 from components.topology import Topology
 from dashboards import DASHBOARDS, Entry
 
@@ -23,51 +23,36 @@ ALERTMANAGER_UID = "alertmanager"
 class GrafanaContentArgs:
     """Arguments of GrafanaContent."""
 
-    server: Grafana
+    account: GrafanaAccount
     topology: Topology
     settings: StackSettings
-    secrets: Secrets
 
 
 class GrafanaContent(pulumi.ComponentResource):
-    """Everything that is created through Grafana's API.
+    """What is looked at; what Grafana tells by itself is grafana_alerting.
 
     Attributes:
         dashboards: uids of the dashboards, in the order of the registry.
+        prometheus: the data source of all of them.
+        folders: by title.
     """
 
     TYPE = "pve-monitoring:components:GrafanaContent"
 
     dashboards: list[pulumi.Output[str]]
+    prometheus: grafana.oss.DataSource
+    folders: dict[str, grafana.oss.Folder]
 
     def __init__(
         self, name: str, args: GrafanaContentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
-        password = args.secrets[Secret.GRAFANA_ADMIN_PASSWORD]
-        provider = grafana.Provider(
-            f"{name}-provider",
-            url=args.server.api_url,
-            auth=pulumi.Output.concat(args.settings.grafana.admin_user, ":", password),
-            # A wrong password is said at once: by default 401 is tried again for 14 s per resource.
-            retry_status_codes=["429", "5xx"],
-            retries=3,
-            retry_wait=2,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        # Nothing before the server is healthy; the address itself is known from the settings, so that the
-        # provider's inputs are never unknown in a preview.
-        self._child = pulumi.ResourceOptions(
-            parent=self,
-            provider=provider,
-            depends_on=[args.server.container],
-            # Where the data goes with the server, so does the content: a destroy needs no Grafana that still
-            # answers. Where the data is kept, the content is deleted, or the next stack finds it in its way.
-            deleted_with=None if args.settings.containers.protect_data else args.server.container,
-        )
-        sources = [self._prometheus(args), self._alertmanager(args)]
-        folders = {title: self._folder(title) for title in sorted({entry.folder for entry in DASHBOARDS})}
-        created = {e.uid: self._dashboard(e, folders[e.folder], sources) for e in DASHBOARDS}
+        self._child = args.account.child_options(self)
+        self.prometheus = self._prometheus(args)
+        sources = [self.prometheus, self._alertmanager(args)]
+        titles = sorted({entry.folder for entry in DASHBOARDS})
+        self.folders = {title: self._folder(title) for title in titles}
+        created = {e.uid: self._dashboard(e, self.folders[e.folder], sources) for e in DASHBOARDS}
         grafana.oss.OrganizationPreferences(
             "preferences",
             # The registry begins with what people want to see first.

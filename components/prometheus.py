@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pulumi
 
-from components.render import grafana as grafana_render
 from components.render import prometheus as render
+from components.render.links import link_bases
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
 
@@ -46,9 +46,7 @@ class Prometheus(Service):
 
     def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
-        rules = render.rule_files(
-            RULES_DIR, settings.alerting.runbook_base_url, grafana_render.external_url(settings)
-        )
+        rules = render.rule_files(RULES_DIR, link_bases(settings))
         remote = settings.prometheus.remote_write
         spec = ServiceSpec(
             config_dir=render.CONFIG_DIR,

@@ -31,6 +31,8 @@ from components.images import CONFIG_WRITER, PYTHON_BASE, Service
 from components.words import (
     Address,
     Checksum,
+    Clock,
+    DaysOfMonth,
     DiskImage,
     Duration,
     Endpoint,
@@ -45,10 +47,12 @@ from components.words import (
     PublicKey,
     Size,
     Tag,
+    TimeZone,
     TokenId,
     UnixUser,
     Url,
     VmId,
+    Weekdays,
     problem,
     some,
 )
@@ -66,6 +70,14 @@ class Channel(StrEnum):
     DISCORD = "discord"
     TELEGRAM = "telegram"
     PAGERDUTY = "pagerduty"
+
+
+class Severity(StrEnum):
+    """How urgent an alert is; the label `severity` of every rule but the watchdog's."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
 
 
 class Secret(StrEnum):
@@ -309,6 +321,42 @@ class Routes(Model):
         return frozenset((*self.default, *self.critical, *self.warning, *self.info))
 
 
+class ClockSpan(Model):
+    """From a time of day to a later one of the same day."""
+
+    start: Clock
+    end: Clock
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.start >= self.end:
+            raise problem(
+                f"ends at {self.end}, before it starts at {self.start}; a night is two spans: "
+                f"{self.start} to 24:00, and 00:00 to {self.end}"
+            )
+        return self
+
+
+class MuteTiming(Model):
+    """When alerts of some severities reach nobody, every week anew; they stay visible meanwhile.
+
+    Times, weekdays and days of the month narrow each other down; one that is left out allows all.
+    """
+
+    name: Name
+    severities: Annotated[tuple[Severity, ...], AfterValidator(some)] = (Severity.WARNING, Severity.INFO)
+    weekdays: tuple[Weekdays, ...] = ()
+    days_of_month: tuple[DaysOfMonth, ...] = ()
+    times: tuple[ClockSpan, ...] = ()
+    time_zone: TimeZone = "UTC"
+
+    @model_validator(mode="after")
+    def _not_for_ever(self) -> Self:
+        if not (self.weekdays or self.days_of_month or self.times):
+            raise problem("mutes for ever; give weekdays, daysOfMonth or times")
+        return self
+
+
 class Email(Model):
     """Notification by e-mail."""
 
@@ -338,12 +386,29 @@ class Alerting(Model):
     group_wait: Duration = "30s"
     group_interval: Duration = "5m"
     repeat_intervals: RepeatIntervals = RepeatIntervals()
+    mute_timings: tuple[MuteTiming, ...] = ()
     email: Email | None = None
     slack: Slack | None = None
     telegram: Telegram | None = None
     external_url: Url | None = None
     # Where the runbooks of docs/runbooks are read: alerts link to headings below it.
     runbook_base_url: Url | None = None
+
+    @model_validator(mode="after")
+    def _mute_timings_differ(self) -> Self:
+        names = [timing.name for timing in self.mute_timings]
+        if len(set(names)) != len(names):
+            raise problem("two muteTimings have the same name; give each its own")
+        return self
+
+    def muted(self, severity: Severity) -> tuple[str, ...]:
+        """Names of the mute timings that hold for a severity."""
+        return tuple(timing.name for timing in self.mute_timings if severity in timing.severities)
+
+    def channels(self, severity: Severity | None) -> tuple[Channel, ...]:
+        """Channels of a severity, each once; None asks for those of alerts without one."""
+        own: tuple[Channel, ...] = getattr(self.routes, severity) if severity else ()
+        return tuple(dict.fromkeys(own or self.routes.default))
 
     @model_validator(mode="after")
     def _channels_are_described(self) -> Self:
@@ -365,6 +430,8 @@ class Grafana(Model):
     # How the machine that runs Pulumi reaches Grafana's API, where that differs.
     api_url: Url | None = None
     time_zone: NonEmpty = "browser"
+    # Raised by one, it makes a new token for the program and takes the former one away.
+    token_generation: PositiveInt = 1
 
 
 class Images(Model):

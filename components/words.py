@@ -6,6 +6,7 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -34,6 +35,30 @@ def seconds(duration: str) -> int:
     if total == 0:
         raise ValueError(duration)
     return total
+
+
+# Letters of Prometheus' spelling, in the order of _SECONDS.
+_UNITS = "ywdhms"
+
+
+def canonical(duration: str) -> str:
+    """The one spelling of a duration that Prometheus and Grafana answer with: 90m is 1h30m, 24h is 1d.
+
+    Years and weeks are written only where nothing is left over: 90d, not 12w6d (model.Duration.String of
+    prometheus/common).
+
+    Raises:
+        ValueError: the text is not such a duration, or is zero.
+    """
+    left = seconds(duration)
+    parts = []
+    for unit, length in zip(_UNITS, _SECONDS, strict=True):
+        if unit in "yw" and left % length:
+            continue
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
 
 
 def _check_duration(value: str) -> str:
@@ -169,6 +194,41 @@ def _check_unix_user(value: str) -> str:
     return value
 
 
+_WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+
+
+def _check_weekdays(value: str) -> str:
+    days = value.lower().split(":")
+    if len(days) > 2 or not {*days} <= {*_WEEKDAYS}:
+        raise problem(f"{value!r} is neither a weekday nor a span of them; write saturday or monday:friday")
+    if len(days) == 2 and _WEEKDAYS.index(days[0]) > _WEEKDAYS.index(days[1]):
+        raise problem(f"{value!r} runs backwards: weeks begin with sunday; write the days one by one")
+    return value.lower()
+
+
+def _check_days_of_month(value: str) -> str:
+    numbers = re.fullmatch(r"(-?\d{1,2})(?::(-?\d{1,2}))?", value)
+    if numbers is None or not all(0 < abs(int(n)) <= 31 for n in numbers.groups() if n):
+        raise problem(
+            f"{value!r} is neither a day of the month nor a span of them; write 1, 1:7, or -1 for the last"
+        )
+    return value
+
+
+def _check_clock(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", value):
+        raise problem(f"{value!r} is not a time of day; write for example 07:30, and 24:00 for its end")
+    return value
+
+
+def _check_time_zone(value: str) -> str:
+    known = available_timezones()
+    # A machine without a table of time zones can't tell; Alertmanager then refuses the wrong one.
+    if known and value not in known:
+        raise problem(f"{value!r} is not a time zone; write for example Europe/Berlin or UTC")
+    return value
+
+
 def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Refuse an empty list; runs only when every item is right, so that one mistake is told once."""
     if not values:
@@ -193,6 +253,10 @@ Tag = Annotated[str, AfterValidator(_check_tag)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
 # Proxmox VE's own range (pve-vmid).
 VmId = Annotated[int, Field(ge=100, le=999_999_999)]
+Weekdays = Annotated[str, AfterValidator(_check_weekdays)]
+DaysOfMonth = Annotated[str, AfterValidator(_check_days_of_month)]
+Clock = Annotated[str, AfterValidator(_check_clock)]
+TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]

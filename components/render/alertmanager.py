@@ -9,14 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from components.render import to_yaml
-from components.settings import CHANNEL_SECRETS, Channel, Secret, StackSettings
+from components.settings import CHANNEL_SECRETS, Channel, MuteTiming, Secret, Severity, StackSettings
 
 CONFIG_DIR = "/etc/alertmanager"
 CONFIG_FILE = f"{CONFIG_DIR}/alertmanager.yml"
 TEMPLATE_FILE = "templates/pve-monitoring.tmpl"
 DATA_DIR = "/alertmanager"
 
-SEVERITIES = ("critical", "warning", "info")
+# What is told in one message. Grafana's own alerts are grouped alike.
+GROUP_BY = ("alertname", "severity", "node")
+# Takes what has no severity.
+DEFAULT_RECEIVER = "default"
 WATCHDOG_ALERT = "Watchdog"
 HOST_DOWN_ALERT = "HostDown"
 API_UNREACHABLE_ALERT = "ProxmoxApiUnreachable"
@@ -29,6 +32,10 @@ _SUBJECT_LABELS = (
 )
 
 _JSON = dict[str, Any]
+
+# The message's parts; Grafana has the same templates.
+TITLE = '{{ template "pve_monitoring.title" . }}'
+TEXT = '{{ template "pve_monitoring.text" . }}'
 
 _TEMPLATES = """\
 {{ define "pve_monitoring.title" -}}
@@ -72,8 +79,10 @@ def _email(settings: StackSettings) -> _JSON:
         "smarthost": email.smarthost,
         "require_tls": email.require_tls,
         "send_resolved": True,
-        "headers": {"Subject": '{{ template "pve_monitoring.title" . }}'},
-        "text": '{{ template "pve_monitoring.text" . }}',
+        "headers": {"Subject": TITLE},
+        "text": TEXT,
+        # Without it mail programs show Alertmanager's own page instead of the text.
+        "html": "",
     }
     if email.username is not None:
         config |= {"auth_username": email.username, "auth_password_file": _secret_file(Secret.SMTP_PASSWORD)}
@@ -87,8 +96,8 @@ def _slack(settings: StackSettings) -> _JSON:
         "api_url_file": _secret_file(Secret.SLACK_URL),
         "channel": slack.channel,
         "send_resolved": True,
-        "title": '{{ template "pve_monitoring.title" . }}',
-        "text": '{{ template "pve_monitoring.text" . }}',
+        "title": TITLE,
+        "text": TEXT,
     }
 
 
@@ -101,7 +110,7 @@ def _telegram(settings: StackSettings) -> _JSON:
         "send_resolved": True,
         # Plain text: names of guests hold characters that Telegram's markup trips over.
         "parse_mode": "",
-        "message": '{{ template "pve_monitoring.title" . }}\n{{ template "pve_monitoring.text" . }}',
+        "message": f"{TITLE}\n{TEXT}",
     }
 
 
@@ -109,8 +118,8 @@ def _titled(url_option: str, secret: Secret, text_option: str) -> _JSON:
     return {
         url_option: _secret_file(secret),
         "send_resolved": True,
-        "title": '{{ template "pve_monitoring.title" . }}',
-        text_option: '{{ template "pve_monitoring.text" . }}',
+        "title": TITLE,
+        text_option: TEXT,
     }
 
 
@@ -118,7 +127,7 @@ def _pagerduty(_settings: StackSettings) -> _JSON:
     return {
         "routing_key_file": _secret_file(Secret.PAGERDUTY_ROUTING_KEY),
         "send_resolved": True,
-        "description": '{{ template "pve_monitoring.title" . }}',
+        "description": TITLE,
         # PagerDuty knows critical, error, warning and info: ours are among them.
         "severity": "{{ if .GroupLabels.severity }}{{ .GroupLabels.severity }}{{ else }}error{{ end }}",
     }
@@ -145,15 +154,10 @@ _INTEGRATIONS: dict[Channel, tuple[str, Callable[[StackSettings], _JSON]]] = {
 
 def _receiver(name: str, channels: tuple[Channel, ...], settings: StackSettings) -> _JSON:
     receiver: _JSON = {"name": name}
-    for channel in dict.fromkeys(channels):
+    for channel in channels:
         option, render = _INTEGRATIONS[channel]
         receiver[option] = [render(settings)]
     return receiver
-
-
-def _severity_channels(severity: str, settings: StackSettings) -> tuple[Channel, ...]:
-    own: tuple[Channel, ...] = getattr(settings.alerting.routes, severity)
-    return own or settings.alerting.routes.default
 
 
 def _watchdog_route() -> _JSON:
@@ -167,17 +171,40 @@ def _watchdog_route() -> _JSON:
     }
 
 
+def _muted(timings: tuple[str, ...]) -> _JSON:
+    return {"mute_time_intervals": list(timings)} if timings else {}
+
+
+def time_interval(timing: MuteTiming) -> _JSON:
+    """A mute timing as Alertmanager writes it; what is left out allows all."""
+    interval: _JSON = {
+        "times": [{"start_time": span.start, "end_time": span.end} for span in timing.times],
+        "weekdays": list(timing.weekdays),
+        "days_of_month": list(timing.days_of_month),
+        "location": timing.time_zone,
+    }
+    return {key: value for key, value in interval.items() if value}
+
+
+def _time_intervals(timings: tuple[MuteTiming, ...]) -> _JSON:
+    if not timings:
+        return {}
+    return {"time_intervals": [{"name": t.name, "time_intervals": [time_interval(t)]} for t in timings]}
+
+
 def _routes(settings: StackSettings) -> list[_JSON]:
-    repeat = settings.alerting.repeat_intervals
+    alerting = settings.alerting
+    repeat = alerting.repeat_intervals
     return [
         _watchdog_route(),
         *(
             {
                 "matchers": [f'severity="{severity}"'],
-                "receiver": severity,
+                "receiver": str(severity),
                 "repeat_interval": getattr(repeat, severity),
+                **_muted(alerting.muted(severity)),
             }
-            for severity in SEVERITIES
+            for severity in Severity
         ),
     ]
 
@@ -224,18 +251,19 @@ def alertmanager_yml(settings: StackSettings, given: frozenset[Secret]) -> str:
     alerting = settings.alerting
     document: _JSON = {
         "route": {
-            "receiver": "default",
-            "group_by": ["alertname", "severity", "node"],
+            "receiver": DEFAULT_RECEIVER,
+            "group_by": list(GROUP_BY),
             "group_wait": alerting.group_wait,
             "group_interval": alerting.group_interval,
             "repeat_interval": alerting.repeat_intervals.warning,
             "routes": _routes(settings),
         },
         "receivers": [
-            _receiver("default", alerting.routes.default, settings),
-            *(_receiver(s, _severity_channels(s, settings), settings) for s in SEVERITIES),
+            _receiver(DEFAULT_RECEIVER, alerting.channels(None), settings),
+            *(_receiver(str(s), alerting.channels(s), settings) for s in Severity),
             _watchdog_receiver(given),
         ],
+        **_time_intervals(alerting.mute_timings),
         "inhibit_rules": _inhibit_rules(),
         "templates": [f"{CONFIG_DIR}/{TEMPLATE_FILE}"],
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import configparser
 import io
+from email.utils import parseaddr
 
-from components.settings import StackSettings
+from components.settings import Secret, StackSettings
 
 CONFIG_DIR = "/etc/pve-monitoring"
 CONFIG_FILE = f"{CONFIG_DIR}/grafana.ini"
-ADMIN_PASSWORD_FILE = f"{CONFIG_DIR}/secrets/admin_password"
+ADMIN_PASSWORD_FILE = "secrets/admin_password"  # noqa: S105 - a path
+SMTP_PASSWORD_FILE = "secrets/smtp_password"  # noqa: S105 - a path
 DATA_DIR = "/var/lib/grafana"
 
 
@@ -25,15 +27,42 @@ def published_url(settings: StackSettings) -> str:
     return f"http://{host}:{settings.network.ports.grafana}"
 
 
+def _smtp(settings: StackSettings) -> dict[str, str]:
+    """How Grafana's own alerts go out by mail: as Alertmanager's do."""
+    email = settings.alerting.email
+    if email is None:
+        return {"enabled": "false"}
+    name, address = parseaddr(email.from_)
+    section = {
+        "enabled": "true",
+        "host": email.smarthost,
+        "from_address": address,
+        "from_name": name or "Monitoring",
+        "startTLS_policy": "MandatoryStartTLS" if email.require_tls else "OpportunisticStartTLS",
+    }
+    if email.username is not None:
+        section |= {"user": email.username, "password": f"$__file{{{CONFIG_DIR}/{SMTP_PASSWORD_FILE}}}"}
+    return section
+
+
+def secret_files(settings: StackSettings) -> dict[str, Secret]:
+    """Which secrets Grafana reads, by path below its configuration directory."""
+    email = settings.alerting.email
+    needs_login = email is not None and email.username is not None
+    files = {ADMIN_PASSWORD_FILE: Secret.GRAFANA_ADMIN_PASSWORD}
+    return {**files, SMTP_PASSWORD_FILE: Secret.SMTP_PASSWORD} if needs_login else files
+
+
 def grafana_ini(settings: StackSettings) -> str:
-    """Render grafana.ini. The admin password stays in a file of its own."""
+    """Render grafana.ini. Passwords stay in files of their own."""
     sections: dict[str, dict[str, str]] = {
         "server": {"root_url": f"{external_url(settings)}/"},
         "security": {
             "admin_user": settings.grafana.admin_user,
-            "admin_password": f"$__file{{{ADMIN_PASSWORD_FILE}}}",
+            "admin_password": f"$__file{{{CONFIG_DIR}/{ADMIN_PASSWORD_FILE}}}",
             "disable_gravatar": "true",
         },
+        "smtp": _smtp(settings),
         "users": {"allow_sign_up": "false"},
         # Everything that would call out: a monitoring host often has no way to the internet.
         "analytics": {

@@ -9,6 +9,7 @@ import yaml
 
 from components.images import Service
 from components.render import to_yaml
+from components.render.links import Bases, complete_links
 from components.render.pve_exporter import EXPORTER_MODULE
 from components.settings import LabelsMode, StackSettings
 from components.topology import Topology
@@ -224,31 +225,25 @@ def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
     return to_yaml(document)
 
 
-def rule_files(rules: Path, runbook_base_url: str | None, grafana_url: str) -> dict[str, str]:
+def rule_files(rules: Path, bases: Bases) -> dict[str, str]:
     """Read the rule files below `rules` and complete the links in their annotations.
 
     Args:
         rules: directory with recording/*.yml and alerts/*.yml; files ending in _test.yml are left out.
-        runbook_base_url: URL below which docs/runbooks is read; None leaves the path within the project.
-        grafana_url: URL that people open Grafana by.
+        bases: where links start (components.render.links).
 
     Returns:
         Content by file name (`recording_node.yml`): Prometheus reads one flat directory.
     """
     paths = sorted(path for path in rules.glob("*/*.yml") if not path.stem.endswith("_test"))
     wanted = [path for path in paths if path.parent.name in ("recording", "alerts")]
-    bases = {"runbook_url": runbook_base_url, "dashboard_url": grafana_url}
     return {f"{p.parent.name}_{p.name}": _with_links(p.read_text("utf-8"), bases) for p in wanted}
 
 
-def _with_links(text: str, bases: dict[str, str | None]) -> str:
+def _with_links(text: str, bases: Bases) -> str:
     document = yaml.safe_load(text)
     for rule in (rule for group in document["groups"] for rule in group["rules"]):
         if "annotations" in rule:
             # A new mapping: two rules may share one by a YAML anchor.
-            rule["annotations"] = {k: _link(v, bases.get(k)) for k, v in rule["annotations"].items()}
+            rule["annotations"] = complete_links(rule["annotations"], bases)
     return to_yaml(document)
-
-
-def _link(value: str, base: str | None) -> str:
-    return value if base is None else f"{base}/{value}"

@@ -23,7 +23,7 @@ from components.settings import (
     StackSettings,
     validate,
 )
-from components.words import seconds
+from components.words import canonical, seconds
 from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, PROXMOX, ROOT, settings
 
 
@@ -127,6 +127,34 @@ def test_all_problems_come_at_once_with_their_keys() -> None:
         ("alerting.routes.critical", ["sms"], "alerting.routes.critical[0]", "'email', 'webhook'"),
         ("alerting.routes.default", ["email"], "alerting", "alerting.email is missing"),
         ("alerting.routes.default", ["slack"], "alerting", "alerting.slack is missing"),
+        *(
+            ("alerting.muteTimings", [{"name": "n", **timing}], f"alerting.muteTimings[0]{key}", words)
+            for timing, key, words in (
+                ({}, "", "mutes for ever; give weekdays, daysOfMonth or times"),
+                ({"weekdays": ["weekend"]}, ".weekdays[0]", "saturday or monday:friday"),
+                (
+                    {"weekdays": ["saturday:sunday"]},
+                    ".weekdays[0]",
+                    "runs backwards: weeks begin with sunday",
+                ),
+                ({"daysOfMonth": ["32"]}, ".daysOfMonth[0]", "1, 1:7, or -1 for the last"),
+                ({"daysOfMonth": ["0"]}, ".daysOfMonth[0]", "1, 1:7, or -1 for the last"),
+                ({"times": [{"start": "7:30", "end": "08:00"}]}, ".times[0].start", "for example 07:30"),
+                (
+                    {"times": [{"start": "22:00", "end": "06:00"}]},
+                    ".times[0]",
+                    "a night is two spans: 22:00 to 24:00, and 00:00 to 06:00",
+                ),
+                ({"weekdays": ["monday"], "timeZone": "CEST5"}, ".timeZone", "Europe/Berlin or UTC"),
+                ({"weekdays": ["monday"], "severities": []}, ".severities", "is empty"),
+            )
+        ),
+        (
+            "alerting.muteTimings",
+            [{"name": "n", "weekdays": ["monday"]}, {"name": "n", "weekdays": ["friday"]}],
+            "alerting",
+            "the same name",
+        ),
         ("containers.namePrefix", "My Stack", "containers.namePrefix", "match pattern"),
         ("cluster", {**MINIMAL["cluster"], "caFile": "a.pem", "verifyTls": False}, "cluster", "contradict"),
     ],
@@ -261,6 +289,14 @@ def test_a_misspelt_secret_is_told() -> None:
 )
 def test_durations_are_read_as_prometheus_reads_them(text: str, expected: int) -> None:
     assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", "1m30s"), ("24h", "1d"), ("25h", "1d1h"), ("7d", "1w"), ("8d", "8d"), ("90m", "1h30m")],
+)
+def test_durations_have_one_spelling_to_be_compared_by(text: str, expected: str) -> None:
+    assert canonical(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "15", "0s", "1.5h", "5m1h", "-5m", "5 m"])

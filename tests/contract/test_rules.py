@@ -17,7 +17,8 @@ from tests.support.examples import EXAMPLES, settings
 from tests.support.promql import RULES, alert_labels, checker, rules
 
 ROOT = RULES.parent
-ALERTS = rules("alerts")
+# Those of Prometheus, and the few of Grafana.
+ALERTS = [*rules("alerts"), *rules("grafana")]
 _IDS = [f"{rule['alert']}-{rule['labels']['severity']}" for rule in ALERTS]
 _TEMPLATE_LABEL = re.compile(r"\$labels\.(\w+)")
 
@@ -238,7 +239,7 @@ def test_alerts_that_the_api_feeds_depend_on_it() -> None:
 
 
 def _unit_tests() -> list[dict[str, Any]]:
-    files: list[Path] = sorted((RULES / "alerts").glob("*_test.yml"))
+    files: list[Path] = sorted(RULES.glob("[ag]*/*_test.yml"))
     return [test for path in files for test in yaml.safe_load(path.read_text("utf-8"))["tests"]]
 
 
@@ -264,7 +265,10 @@ def _outcomes() -> tuple[set[tuple[str, str]], set[str]]:
 
 def test_every_alert_was_seen_to_fire_at_each_level() -> None:
     fires, _ = _outcomes()
-    assert {(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS} - fires == set()
+    # It fires when its query fails, and a unit test has no Prometheus that doesn't answer.
+    assert {(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS} - fires == {
+        ("PrometheusUnreachable", "critical")
+    }
 
 
 def test_every_alert_was_seen_to_stay_silent() -> None:

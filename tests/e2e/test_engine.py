@@ -6,8 +6,10 @@ import itertools
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import requests
 
 from components.images import Service
 from tests.support.platform import Platform, running, wait_for
@@ -113,6 +115,83 @@ def test_alertmanager_is_reloaded_without_a_restart(platform: Platform) -> None:
 
     wait_for("the new routes are live", live, 30)
     assert started(platform, Service.ALERTMANAGER) == before
+
+
+PROVISIONING = "/api/v1/provisioning"
+
+
+def _grafana(platform: Platform, method: str, path: str, body: Any = None) -> Any:
+    response = requests.request(
+        method, f"{platform.url(Service.GRAFANA)}{path}", json=body, auth=("admin", "lab-admin"), timeout=15
+    )
+    response.raise_for_status()
+    return response.json() if response.content else None
+
+
+def _alerting(platform: Platform) -> dict[str, Any]:
+    """What Grafana tells people, and how, as its API answers it."""
+    paths = {
+        "points": f"{PROVISIONING}/contact-points",
+        "policy": f"{PROVISIONING}/policies",
+        "template": f"{PROVISIONING}/templates/pve_monitoring",
+        "timing": f"{PROVISIONING}/mute-timings/nights",
+        "rule": f"{PROVISIONING}/alert-rules/pve-prometheus-unreachable",
+    }
+    found = {name: _grafana(platform, "GET", path) for name, path in paths.items()}
+    # An integration that is put right is a new one, and versions count.
+    found["points"] = [{k: v for k, v in point.items() if k != "uid"} for point in found["points"]]
+    found["template"].pop("version", None)
+    found["timing"].pop("version", None)
+    found["rule"].pop("updated")
+    found["rule"].pop("id")
+    return found
+
+
+def test_alerting_of_grafana_is_watched_for_drift_and_repaired(platform: Platform) -> None:
+    night = {"name": "nights", "times": [{"start": "00:00", "end": "06:30"}], "timeZone": "Europe/Berlin"}
+    platform.write_config(**{"alerting.muteTimings": [night]})
+    assert platform.up_with_cli().returncode == 0
+    assert platform.pulumi("preview", "--refresh", "--expect-no-changes").returncode == NO_CHANGES
+    declared = _alerting(platform)
+    assert {p["name"] for p in declared["points"]} >= {"default", "critical", "warning", "info"}
+
+    (mail,) = [
+        point
+        for point in _grafana(platform, "GET", f"{PROVISIONING}/contact-points?name=critical")
+        if point["type"] == "email"
+    ]
+    mail["settings"]["addresses"] = "nobody@example.com"
+    policy = declared["policy"]
+    fewer = {**policy, "routes": policy["routes"][:1]}
+    paused = {**_grafana(platform, "GET", f"{PROVISIONING}/alert-rules/pve-prometheus-unreachable")}
+    for method, path, body in (
+        ("PUT", f"{PROVISIONING}/contact-points/{mail['uid']}", mail),
+        ("PUT", f"{PROVISIONING}/policies", fewer),
+        ("PUT", f"{PROVISIONING}/templates/pve_monitoring", {"template": '{{ define "x" }}x{{ end }}'}),
+        ("PUT", f"{PROVISIONING}/alert-rules/{paused['uid']}", {**paused, "isPaused": True}),
+    ):
+        _grafana(platform, method, path, {k: v for k, v in body.items() if k not in _READ_ONLY})
+    assert _alerting(platform) != declared
+
+    assert platform.pulumi("preview", "--refresh", "--expect-no-changes").returncode == CHANGES
+    assert platform.up_with_cli("--refresh").returncode == 0
+    assert _alerting(platform) == declared
+    assert platform.pulumi("preview", "--refresh", "--expect-no-changes").returncode == NO_CHANGES
+
+
+# Answered by Grafana, not taken by it.
+_READ_ONLY = ("provenance", "updated", "id")
+
+
+def test_a_new_token_is_in_use_before_the_former_one_goes(platform: Platform) -> None:
+    (account,) = _grafana(platform, "GET", "/api/serviceaccounts/search?query=pulumi")["serviceAccounts"]
+    tokens = f"/api/serviceaccounts/{account['id']}/tokens"
+    assert [token["name"] for token in _grafana(platform, "GET", tokens)] == ["pulumi-1"]
+    platform.write_config(**{"grafana.tokenGeneration": 2, "grafana.timeZone": "Europe/Berlin"})
+    assert platform.up_with_cli().returncode == 0
+    assert [token["name"] for token in _grafana(platform, "GET", tokens)] == ["pulumi-2"]
+    assert _grafana(platform, "GET", "/api/org/preferences")["timezone"] == "Europe/Berlin"
+    assert platform.pulumi("preview", "--refresh", "--expect-no-changes").returncode == NO_CHANGES
 
 
 def test_what_someone_changed_by_hand_is_drift_and_is_repaired(platform: Platform) -> None:

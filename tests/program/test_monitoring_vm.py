@@ -18,11 +18,6 @@ from tests.support.pulumi_harness import Recording, deploy, plain_texts, secret_
 
 from .test_program import SECRETS, program, run
 
-# A class beside the one that is used says at its import that it is deprecated.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:This resource is deprecated:DeprecationWarning:pulumi_command.remote.copy_file"
-)
-
 PROXMOXVE = "pulumi:providers:proxmoxve"
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from components.render.grafana_rules import prometheus_expression, rule_groups
 from tests.support.promtool import promtool
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -22,6 +25,22 @@ def test_rules_are_valid() -> None:
 @pytest.mark.parametrize("name", TEST_FILES)
 def test_unit_tests_of_rules(name: str) -> None:
     result = promtool("test", "rules", name, directory=RULES)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_unit_tests_of_grafanas_rules(tmp_path: Path) -> None:
+    """As Prometheus rules of the same meaning: Grafana has no tool to test its own."""
+    (group,) = rule_groups(RULES, {})
+    same = [
+        {"alert": rule.alert, "expr": prometheus_expression(rule), "for": rule.wait, "labels": rule.labels}
+        for rule in group.rules
+    ]
+    (tmp_path / "platform.yml").write_text(
+        yaml.safe_dump({"groups": [{"name": group.name, "rules": same}]}), "utf-8"
+    )
+    tmp_path.chmod(0o755)
+    shutil.copy(RULES / "grafana" / "platform_test.yml", tmp_path)
+    result = promtool("test", "rules", "platform_test.yml", directory=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -38,6 +38,17 @@ ALL_CHANNELS: dict[str, Any] = {
         },
         "slack": {"channel": "#ops"},
         "telegram": {"chatId": -100123},
+        # Spellings that Prometheus and Grafana answer otherwise: 1m30s, 1d.
+        "groupWait": "90s",
+        "repeatIntervals": {"critical": "60m", "info": "24h"},
+        "muteTimings": [
+            {
+                "name": "nights",
+                "times": [{"start": "22:00", "end": "24:00"}, {"start": "00:00", "end": "06:30"}],
+                "timeZone": "Europe/Berlin",
+            },
+            {"name": "first-sunday", "weekdays": ["Sunday"], "daysOfMonth": ["1:7"], "severities": ["info"]},
+        ],
         "runbookBaseUrl": "https://git.example.com/ops",
     },
 }

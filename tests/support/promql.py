@@ -270,7 +270,7 @@ def _inferred(*, lean: bool) -> Checker:
         for rule in rules("recording"):
             found = result.labels(rule["expr"]) | frozenset(rule.get("labels", ()))
             recorded[rule["record"]] |= found
-        for rule in rules("alerts"):
+        for rule in (*rules("alerts"), *rules("grafana")):
             recorded["ALERTS"] |= alert_labels(result, rule) | {"alertname", "alertstate"}
         if recorded == result.recorded:
             return result

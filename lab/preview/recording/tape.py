@@ -155,7 +155,7 @@ def _forget(cache: Path) -> None:
 
 
 def _make(wish: Wish, programs: Binaries, folder: Path, report: Report) -> dict[str, Any]:
-    files = rule_files(ROOT / "rules", None, "")
+    files = rule_files(ROOT / "rules", {})
     documents = {name: yaml.safe_load(text) for name, text in files.items()}
     wanted = names_in([*wish.read, *rules.expressions(documents.values())])
     recorder = Recorder(wish.settings, wish.topology, wanted, rules.groups(documents, wish.step), wish.span)

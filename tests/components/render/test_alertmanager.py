@@ -89,6 +89,41 @@ def test_repeat_intervals_differ_by_severity() -> None:
     assert routes == {"watchdog": "1m", "critical": "1h", "warning": "4h", "info": "1d"}
 
 
+def test_a_severity_is_muted_at_its_times_and_the_watchdog_never() -> None:
+    document = rendered("all-channels")
+    muted = {r["receiver"]: r.get("mute_time_intervals") for r in document["route"]["routes"]}
+    assert muted == {
+        "watchdog": None,
+        "critical": None,
+        "warning": ["nights"],
+        "info": ["nights", "first-sunday"],
+    }
+    assert document["time_intervals"] == [
+        {
+            "name": "nights",
+            "time_intervals": [
+                {
+                    "times": [
+                        {"start_time": "22:00", "end_time": "24:00"},
+                        {"start_time": "00:00", "end_time": "06:30"},
+                    ],
+                    "location": "Europe/Berlin",
+                }
+            ],
+        },
+        {
+            "name": "first-sunday",
+            "time_intervals": [{"weekdays": ["sunday"], "days_of_month": ["1:7"], "location": "UTC"}],
+        },
+    ]
+
+
+def test_mail_has_our_text_and_no_page_beside_it() -> None:
+    (receiver,) = [r for r in rendered("all-channels")["receivers"] if r["name"] == "critical"]
+    (email,) = receiver["email_configs"]
+    assert (email["text"], email["html"]) == (render.TEXT, "")
+
+
 def test_the_watchdog_is_sent_only_where_its_url_is_given() -> None:
     assert receivers(rendered("minimal"))["watchdog"] == {"webhook_configs"}
     assert receivers(rendered("minimal", frozenset()))["watchdog"] == set()

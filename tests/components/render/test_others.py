@@ -10,6 +10,7 @@ import yaml
 
 from components.render import discovery, grafana, pve_exporter
 from components.render.build import content_tag
+from components.settings import Secret
 from tests.support.examples import EXAMPLES, MINIMAL, settings
 
 
@@ -38,6 +39,40 @@ def test_grafana_ini_holds_the_path_of_the_password_only() -> None:
     assert parser["security"]["admin_password"] == "$__file{/etc/pve-monitoring/secrets/admin_password}"
     assert parser["server"]["root_url"] == "http://127.0.0.1:3000/"
     assert parser["analytics"]["check_for_updates"] == "false"
+
+
+def _smtp(**email: object) -> dict[str, str]:
+    alerting = {"routes": {"default": ["email"]}, "email": {"to": ["a@example.com"], **email}}
+    parser = configparser.RawConfigParser()
+    parser.read_string(grafana.grafana_ini(settings({**MINIMAL, "alerting": alerting})))
+    # The names of Grafana's options are written as its documentation does; it reads either case.
+    return dict(parser["smtp"])
+
+
+def test_grafana_sends_mail_as_alertmanager_does() -> None:
+    section = _smtp(**{"from": "Monitoring <m@example.com>", "smarthost": "smtp.example.com:587"})
+    assert section == {
+        "enabled": "true",
+        "host": "smtp.example.com:587",
+        "from_address": "m@example.com",
+        "from_name": "Monitoring",
+        "starttls_policy": "MandatoryStartTLS",
+    }
+
+
+def test_grafana_logs_in_to_the_mail_server_with_a_password_from_a_file() -> None:
+    example = settings(EXAMPLES["all-channels"])
+    section = _smtp(**{"from": "m@example.com", "smarthost": "smtp.example.com:25", "username": "m"})
+    assert section["user"] == "m"
+    path = section["password"].removeprefix(f"$__file{{{grafana.CONFIG_DIR}/").removesuffix("}")
+    assert grafana.secret_files(example)[path] is Secret.SMTP_PASSWORD
+    assert Secret.SMTP_PASSWORD not in grafana.secret_files(settings(MINIMAL)).values()
+
+
+def test_without_mail_grafana_sends_none() -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string(grafana.grafana_ini(settings(MINIMAL)))
+    assert dict(parser["smtp"]) == {"enabled": "false"}
 
 
 @pytest.mark.parametrize(

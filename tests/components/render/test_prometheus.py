@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from components.render import prometheus as render
+from components.render.links import link_bases
 from components.topology import plan
 from tests.support.examples import EXAMPLES, MINIMAL, ROOT, settings
 from tests.support.promtool import promtool
 
 GRAFANA = "https://grafana.example.com"
+LINKS = {"runbook_url": None, "dashboard_url": GRAFANA}
 
 
 def rendered(name: str) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def test_prometheus_accepts_it_with_the_rules(name: str, tmp_path: Path) -> None
     (tmp_path / "rules").mkdir()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "remote_write_password").write_text("x", "utf-8")
-    for file, text in render.rule_files(ROOT / "rules", made.alerting.runbook_base_url, GRAFANA).items():
+    for file, text in render.rule_files(ROOT / "rules", link_bases(made)).items():
         (tmp_path / "rules" / file).write_text(text, "utf-8")
     tmp_path.chmod(0o755)
     result = promtool("check", "config", "prometheus.yml", directory=tmp_path)
@@ -133,7 +135,7 @@ def test_rendering_is_deterministic() -> None:
 
 
 def test_rule_files_leave_tests_out_and_complete_runbook_links() -> None:
-    files = render.rule_files(ROOT / "rules", "https://git.example.com/ops", GRAFANA)
+    files = render.rule_files(ROOT / "rules", {**LINKS, "runbook_url": "https://git.example.com/ops"})
     assert files
     assert not [name for name in files if "_test" in name]
     links = [
@@ -148,10 +150,10 @@ def test_rule_files_leave_tests_out_and_complete_runbook_links() -> None:
 
 
 def test_links_to_dashboards_lead_to_grafana() -> None:
-    text = "".join(render.rule_files(ROOT / "rules", None, GRAFANA).values())
+    text = "".join(render.rule_files(ROOT / "rules", LINKS).values())
     assert text.count("dashboard_url:") == text.count(f"dashboard_url: {GRAFANA}/d/") > 0
 
 
 def test_without_a_base_url_links_are_paths_in_the_project() -> None:
-    files = render.rule_files(ROOT / "rules", None, GRAFANA)
+    files = render.rule_files(ROOT / "rules", LINKS)
     assert "runbook_url: docs/runbooks/" in "".join(files.values())
