@@ -7,13 +7,16 @@
  */
 import { chromium } from 'playwright-core';
 
+import { carry } from './carrier.mjs';
+
 const [executablePath, url, username, password, from, to] = process.argv.slice(2);
 const PATIENCE = 60_000;
 
 const browser = await chromium.launch({ executablePath, headless: true, args: ['--no-sandbox', '--disable-gpu'] });
 const seen = { errors: [], elsewhere: [] };
 try {
-  const context = await browser.newContext({ httpCredentials: { username, password }, viewport: { width: 1400, height: 1000 } });
+  const context = await browser.newContext({ viewport: { width: 1400, height: 1000 } });
+  await carry(context, username, password);
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   page.on('console', (message) => {
@@ -28,9 +31,7 @@ try {
   const report = () => page.evaluate(() => window.__preview);
   const parameter = (name) => new URL(page.url()).searchParams.getAll(name);
 
-  // The list leads to a dashboard.
-  await page.goto(`${url}/dashboards`);
-  seen.listed = await page.getByRole('link', { name: 'Cluster Overview' }).count();
+  // An address that somebody was sent: nothing has asked for the password yet.
   await page.goto(`${url}/d/pve-cluster-overview?from=${from}&to=${to}`);
   await drawn();
   seen.banner = await page.getByRole('note').innerText();
@@ -66,6 +67,10 @@ try {
   seen.rows = [await panels()];
   await page.getByRole('button', { name: 'Disks' }).click();
   seen.rows.push(await panels());
+
+  // The list leads to every dashboard.
+  await page.goto(`${url}/dashboards`);
+  seen.listed = await page.getByRole('link', { name: 'Cluster Overview' }).count();
 } finally {
   await browser.close();
 }
