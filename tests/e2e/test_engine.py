@@ -138,8 +138,9 @@ def _alerting(platform: Platform) -> dict[str, Any]:
         "rule": f"{PROVISIONING}/alert-rules/pve-prometheus-unreachable",
     }
     found = {name: _grafana(platform, "GET", path) for name, path in paths.items()}
-    # An integration that is put right is a new one, and versions count.
-    found["points"] = [{k: v for k, v in point.items() if k != "uid"} for point in found["points"]]
+    # An integration that is put right is a new one, in another place; and versions count.
+    points = [{k: v for k, v in point.items() if k != "uid"} for point in found["points"]]
+    found["points"] = sorted(points, key=lambda point: (point["name"], point["type"]))
     found["template"].pop("version", None)
     found["timing"].pop("version", None)
     found["rule"].pop("updated")
