@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab import images
@@ -29,21 +31,41 @@ def test(arguments: list[str]) -> int:
     Args:
         arguments: handed to pytest; with any given, lint and types are left out.
     """
-    environment = _prepare()
-    for name, words in () if arguments else _CHECKS:
-        step(name)
-        code = _run(words, environment)
-        if code != 0:
-            console.print(f"[bold red]✗[/] {name} failed (see above); the tests were not run")
-            return code
+    with ExitStack() as ending:
+        # Beside each other, and beside what mostly waits for Docker.
+        wanted = () if arguments else _CHECKS
+        checks = [(name, ending.enter_context(_started(words))) for name, words in wanted]
+        environment = _prepare()
+        for name, check in checks:
+            step(name)
+            print(check.communicate()[0], end="", flush=True)
+            if check.returncode != 0:
+                console.print(f"[bold red]✗[/] {name} failed (see above); the tests were not run")
+                return check.returncode
     step("tests")
     # Nothing after it: pytest's own closing line is the last one.
-    return _run(["pytest", *(arguments or ["-q", "-n", _WORKERS])], environment)
+    words = [_program("pytest"), *(arguments or ["-q", "-n", _WORKERS])]
+    return subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode
 
 
-def _run(words: list[str], environment: dict[str, str]) -> int:
-    program = str(ROOT / ".venv" / "bin" / words[0])
-    return subprocess.run([program, *words[1:]], cwd=ROOT, env=environment, check=False).returncode
+@contextmanager
+def _started(words: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A check that runs; ended where nobody waits for its result any more."""
+    with subprocess.Popen(
+        [_program(words[0]), *words[1:]],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as check:
+        try:
+            yield check
+        finally:
+            check.kill()
+
+
+def _program(name: str) -> str:
+    return str(ROOT / ".venv" / "bin" / name)
 
 
 def _prepare() -> dict[str, str]:
