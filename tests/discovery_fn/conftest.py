@@ -358,12 +358,12 @@ class Service:
         await asyncio.sleep(seconds)
         return self
 
-    async def until(self, condition: Callable[[], Any], limit: float = 60.0) -> float:
-        """Wait for a condition; return the virtual seconds that it took."""
+    async def until(self, condition: Callable[[], Any], limit: float = 60.0, every: float = 0.01) -> float:
+        """Wait for a condition, looked at so often; return the virtual seconds that it took."""
         started = self.loop.now
         while not condition():
             assert self.loop.now - started < limit, "did not happen in time"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every)
         return self.loop.now - started
 
     async def stop(self) -> None:

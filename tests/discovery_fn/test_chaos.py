@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from discovery_fn.metrics import RESULTS
+from tests.support import hypothesis_profile
 
 
 class Trouble:
@@ -48,7 +49,7 @@ class Trouble:
         self.cluster.nodes[node] = self.chance.random() < 0.7
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(hypothesis_profile.much(3, 12)))
 def test_no_running_guest_is_ever_lost_and_no_address_ever_wrong(kit: Any, seed: int) -> None:
     async def work() -> None:
         cluster = kit.FakeCluster(4).add(*(kit.Vm(100 + i, f"pve{i % 4 + 1}") for i in range(40)))

@@ -20,8 +20,10 @@ from lab.cluster.identities import DISCOVERY
 from lab.cluster.settings import Settings
 from lab.cluster.state import Lab
 from lab.cluster.web import Hangup, Request
+from tests.support import hypothesis_profile
 
 HOSTS = 5
+GUESTS = hypothesis_profile.much(30, 60)
 START = 1_700_000_000.0
 Chaos = Callable[["Trial"], Awaitable[None]]
 
@@ -60,7 +62,7 @@ class Trial:
     def __init__(self, kit: Any, **settings: Any) -> None:
         self.loop = asyncio.get_running_loop()
         self.wall_jump = 0.0
-        chosen = Settings(hosts=HOSTS, guests=60, oddities=0, agent_delay=0.1, migrate_every=10.0**9)
+        chosen = Settings(hosts=HOSTS, guests=GUESTS, oddities=0, agent_delay=0.1, migrate_every=10.0**9)
         self.lab = Lab(build(chosen), chosen, clock=lambda: START + self.loop.time())
         self.api = Api(self.lab)
         self.flying: Counter[str] = Counter()
@@ -110,7 +112,7 @@ class Trial:
             assert self.service.targets() == targets
 
     async def fresh_within(self, seconds: float) -> None:
-        await self.service.until(lambda: self.service.metric("inventory_fresh") == 1, seconds)
+        await self.service.until(lambda: self.service.metric("inventory_fresh") == 1, seconds, every=0.25)
 
 
 def run(kit: Any, chaos: Callable[[Trial, dict[int, str]], Awaitable[None]], **settings: Any) -> None:
