@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,8 +147,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def first_preview(site: Site) -> subprocess.CompletedProcess[str]:
     """The very first preview: neither the VM nor anything at its address is there."""
-    shutil.copy(ROOT / "Pulumi.yaml", site.platform.directory)
-    site.platform._run(["stack", "select", "--create", site.platform.name], site.platform.directory, {})
+    site.platform.create_stack()
     return site.platform.pulumi("preview")
 
 

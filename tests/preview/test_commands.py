@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lab.preview import drawing
 from lab.preview.bundle import Programs
 from lab.preview.drawing import Source
 from ops import pictures
@@ -63,8 +64,11 @@ def test_every_picture_is_drawn_and_every_panel_reported(
 
 
 def test_an_empty_panel_fails_and_is_named(
-    write: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # One picture is enough to see it.
+    monkeypatch.setattr(drawing, "THEMES", drawing.THEMES[:1])
+    monkeypatch.setattr(drawing, "WIDTHS", drawing.WIDTHS[:1])
     write(targets=[{"refId": "A", "expr": "absent_metric"}])
     with pytest.raises(SystemExit) as end:
         pictures.pictures(tmp_path / "out", None)

@@ -136,10 +136,15 @@ class Platform:
         found: list[dict[str, Any]] = json.loads(result.stdout)["deployment"].get("resources") or []
         return found
 
-    def up_with_cli(self, *words: str, **environment_: str) -> subprocess.CompletedProcess[str]:
+    def create_stack(self) -> None:
+        """Make the stack, which then stays until its directory goes."""
         # `pulumi stack` takes no --config-file and writes beside Pulumi.yaml: a copy in our own directory.
-        shutil.copy(ROOT / "Pulumi.yaml", self.directory)
-        self._run(["stack", "select", "--create", self.name], self.directory, {})
+        if not (self.directory / "Pulumi.yaml").exists():
+            shutil.copy(ROOT / "Pulumi.yaml", self.directory)
+            self._run(["stack", "select", "--create", self.name], self.directory, {})
+
+    def up_with_cli(self, *words: str, **environment_: str) -> subprocess.CompletedProcess[str]:
+        self.create_stack()
         return self.pulumi("up", "--yes", "--skip-preview", *words, **environment_)
 
     def _run(
