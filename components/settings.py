@@ -43,6 +43,7 @@ from components.words import (
     LabelName,
     Name,
     NonEmpty,
+    Pattern,
     Port,
     PublicKey,
     Size,
@@ -283,6 +284,10 @@ class Scrape(Model):
     static_hosts: tuple[StaticHost, ...] = ()
     # HTTP proxy for exporters on hosts and guests that Prometheus can't reach by itself (a jump host).
     proxy_url: Url | None = None
+    # Names of Windows processes of which more is kept than CPU time and memory, and of services that are kept
+    # at all (the exporter's collector `service` gives a dozen series for each of some 200).
+    windows_processes: tuple[Pattern, ...] = ("sqlservr", "w3wp", "java", "python")
+    windows_services: tuple[Pattern, ...] = ()
 
 
 class Discovery(Model):

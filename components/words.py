@@ -188,6 +188,19 @@ def _check_tag(value: str) -> str:
     return value
 
 
+def _check_pattern(value: str) -> str:
+    # Prometheus' expressions (RE2) know neither looking around nor references back.
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise problem(f"{value!r} is not a regular expression: {error}") from None
+    if re.search(r"\(\?[=!<P]|\\[1-9]", value) or not value.strip():
+        raise problem(
+            f"{value!r} is not a regular expression of Prometheus; write for example sqlservr or java.*"
+        )
+    return value
+
+
 def _check_unix_user(value: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
         raise problem(f"{value!r} is not a user name; write small letters, digits, - and _, e.g. monitoring")
@@ -250,6 +263,7 @@ DiskImage = Annotated[str, AfterValidator(_check_disk_image)]
 Checksum = Annotated[str, AfterValidator(_check_checksum)]
 PublicKey = Annotated[str, AfterValidator(_check_public_key)]
 Tag = Annotated[str, AfterValidator(_check_tag)]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
 # Proxmox VE's own range (pve-vmid).
 VmId = Annotated[int, Field(ge=100, le=999_999_999)]

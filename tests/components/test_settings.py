@@ -118,6 +118,8 @@ def test_all_problems_come_at_once_with_their_keys() -> None:
         ("prometheus.externalLabels", {"a-b": "x"}, "prometheus.externalLabels.a-b.[key]", "match pattern"),
         ("prometheus.remoteWrite.url", "mimir.example.com", "prometheus.remoteWrite.url", "not a URL"),
         ("scrape.labels", "most", "scrape.labels", "'full' or 'lean'"),
+        ("scrape.windowsProcesses", ["sql("], "scrape.windowsProcesses[0]", "not a regular expression: "),
+        ("scrape.windowsServices", ["(?!sql).*"], "scrape.windowsServices[0]", "of Prometheus"),
         (
             "scrape.staticHosts",
             [{"name": "nas", "target": "nas"}],

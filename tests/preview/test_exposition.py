@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from lab.preview.recording.exposition import Series, merged, names_in, sample, samples_on
+from lab.preview.recording.exposition import Series, labels_of, merged, names_in, sample, samples_on
 from lab.preview.recording.jobs import Target
+from lab.preview.recording.kept import Kept
 
 PAGE = """# HELP up Ignored.
 # TYPE up gauge
@@ -42,3 +43,14 @@ def test_comments_are_no_samples() -> None:
 def test_every_name_in_a_query_is_found() -> None:
     found = names_in(['sum by (node) (vm:cpu:avg5m{job="x"} / windows_cpu_time_total[5m])'])
     assert {"vm:cpu:avg5m", "windows_cpu_time_total"} <= found
+
+
+def test_a_name_and_its_labels_are_read_from_a_series() -> None:
+    assert labels_of('disk{volume="C:",node="in"}') == {"__name__": "disk", "volume": "C:", "node": "in"}
+    assert labels_of("up") == {"__name__": "up"}
+
+
+def test_what_a_job_drops_is_not_counted() -> None:
+    rules = [{"source_labels": ["volume"], "regex": "A:", "action": "drop"}]
+    kept = Kept([{"job_name": "windows", "metric_relabel_configs": rules}, {"job_name": "linux"}])
+    assert [kept.count(PAGE, job) for job in ("windows", "windows", "linux")] == [2, 2, 3]

@@ -3,13 +3,13 @@
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
 from functools import cache
-from typing import NamedTuple
 
 from ..load import chance, uneven
 from ..model import Guest
 from ..profiles import MTU_PAYLOAD, READ_SIZE, WRITE_SIZE
 from ..state import Lab
 from .page import Page, labels
+from .windows_processes import Process, processes
 
 EXPORTER = "windows_exporter-0.31.8"
 COLLECTORS = ("cpu", "logical_disk", "memory", "net", "os", "physical_disk", "process", "system")
@@ -22,37 +22,6 @@ ADAPTER = "Red Hat VirtIO Ethernet Adapter"
 STATES = ("up", "down", "testing", "unknown", "dormant", "not present", "lower layer down")
 
 
-class Process(NamedTuple):
-    """A process: its part of the guest's CPU time and memory in use."""
-
-    name: str
-    pid: int
-    cpu: float
-    memory: float
-    owner: str = "SYSTEM\\NT AUTHORITY"
-
-
-SYSTEM = (
-    Process("System", 4, 0.06, 0.0005, ""),
-    Process("lsass", 712, 0.02, 0.01),
-    Process("svchost", 1204, 0.05, 0.03, "NETWORK SERVICE\\NT AUTHORITY"),
-    Process("svchost", 1388, 0.03, 0.02),
-    Process("MsMpEng", 2104, 0.06, 0.06),
-    Process("qemu-ga", 2360, 0.005, 0.003),
-    Process("windows_exporter", 3344, 0.01, 0.008),
-)
-MAIN = {
-    "sql": (Process("sqlservr", 2816, 0.70, 0.78, "MSSQLSERVER\\NT SERVICE"),),
-    "web": (
-        Process("w3wp", 4120, 0.50, 0.30, "DefaultAppPool\\IIS APPPOOL"),
-        Process("w3wp", 4388, 0.20, 0.18, "Api\\IIS APPPOOL"),
-    ),
-    "app": (Process("java", 3912, 0.68, 0.52, "svc-app\\CORP"),),
-    "files": (Process("dfsrs", 2992, 0.40, 0.22),),
-    "dc": (Process("dns", 2648, 0.20, 0.12), Process("dfsrs", 2700, 0.2, 0.14)),
-    "desktop": (Process("chrome", 7340, 0.40, 0.30, "user\\CORP"), Process("explorer", 5120, 0.1, 0.08)),
-    "ml": (Process("python", 6204, 0.72, 0.60, "svc-ml\\CORP"),),
-}  # fmt: skip
 FIXED = {
     "windows_memory_cache_bytes": 254803968,
     "windows_memory_cache_bytes_peak": 412016640,
@@ -262,7 +231,7 @@ def _counters(page: Page, of: str, received: int, sent: int, bad: int) -> None:
 def _system(page: Page, lab: Lab, guest: Guest, t: float) -> None:
     rate = lab.rate(guest, "cpu", t)
     page.add("windows_system_boot_time_timestamp", int(lab.boot(guest, t)))
-    page.add("windows_system_processes", 96 + int(40 * rate))
+    page.add("windows_system_processes", len(processes(guest)))
     page.add("windows_system_threads", 1250 + int(600 * rate))
     page.add("windows_system_processor_queue_length", int(max(0.0, rate - 0.85) * 12 * guest.vcpus))
     host = guest.name.upper()[:15]
@@ -282,7 +251,7 @@ def _processes(page: Page, guest: Guest, boot: float, usage: tuple[float, float,
     """``usage``: uptime, busy seconds per vCPU, the part of the memory in use."""
     uptime, busy, used = usage
     cpu = busy * guest.vcpus
-    for process in (Process("Idle", 0, 0.0, 0.0, ""), *SYSTEM, *MAIN.get(guest.role, ())):
+    for process in processes(guest):
         seconds = cpu * process.cpu if process.pid else uptime * guest.vcpus - cpu
         memory = int(guest.memory * used * process.memory) or 8192
         _process(page, process, seconds, memory, round(boot + 4, 3))

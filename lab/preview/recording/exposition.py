@@ -58,6 +58,12 @@ def sample(name: str, labels: Mapping[str, str], value: float, stamp: str) -> st
     return f"{name}{merged({}, labels)} {value!r} {stamp}\n"
 
 
+def labels_of(series: str) -> dict[str, str]:
+    """The labels of a series as it stands on a page, its name among them; values stay escaped."""
+    name, _, rest = series.partition("{")
+    return {"__name__": name, **dict(_LABEL.findall(rest))}
+
+
 def samples_on(page: str) -> int:
     """How many samples a page has."""
     return sum(1 for line in page.splitlines() if line and not line.startswith("#"))

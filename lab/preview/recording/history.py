@@ -23,6 +23,7 @@ from lab.preview.recording import jobs, platform, pve_exporter
 from lab.preview.recording.cluster import Clock, Discovery, exporter_view, simulated
 from lab.preview.recording.exposition import END, Series, sample, samples_on
 from lab.preview.recording.jobs import Target
+from lab.preview.recording.kept import Kept
 from lab.preview.recording.platform import RuleGroup, Seen
 
 # Seconds that a scrape of each job takes about, as the pinned exporters do on a small machine.
@@ -99,6 +100,7 @@ class Recorder:
         config: dict[str, Any] = yaml.safe_load(prometheus_render.prometheus_yml(settings, topology))
         self._timeout = seconds(config["global"]["scrape_timeout"])
         self._jobs: list[dict[str, Any]] = config["scrape_configs"]
+        self._kept = Kept(self._jobs)
         self._groups = groups
         self._services = {e: service for service in Service for e in topology.endpoints(service)}
         self._wanted = wanted
@@ -135,22 +137,25 @@ class Recorder:
                 self._seen.series.add(line.partition(" ")[0])
                 out.write(line)
         size = samples_on(page) if page is not None else 0
-        self._seen.samples += size
-        self._seen.per_step += size
-        for name, value in self._about(target, page, size, moment):
+        kept = self._kept.count(page, target.job) if page is not None else 0
+        self._seen.samples += kept
+        self._seen.per_step += kept
+        for name, value in self._about(target, page, (size, kept), moment):
             if name in self._wanted:
                 out.write(sample(name, dict(target.labels), value, stamp))
 
-    def _about(self, target: Target, page: str | None, size: int, moment: int) -> Iterator[tuple[str, float]]:
-        """What Prometheus notes of a scrape itself."""
+    def _about(
+        self, target: Target, page: str | None, sizes: tuple[int, int], moment: int
+    ) -> Iterator[tuple[str, float]]:
+        """What Prometheus notes of a scrape itself; `sizes`: samples before and after relabelling."""
         job = next((job for job in self._jobs if job["job_name"] == target.job), {})
         seed = int(hashlib.sha256(target.address.encode()).hexdigest()[:8], 16)
         spread = 0.9 + 0.2 * chance(seed, moment)
         usual = _DURATIONS.get(target.job, _OTHER_DURATION) * spread
         yield "up", int(page is not None)
         yield "scrape_duration_seconds", round(usual, 6)
-        yield "scrape_samples_scraped", size
-        yield "scrape_samples_post_metric_relabeling", size
+        yield "scrape_samples_scraped", sizes[0]
+        yield "scrape_samples_post_metric_relabeling", sizes[1]
         yield "scrape_sample_limit", job.get("sample_limit", 0)
         yield "scrape_timeout_seconds", seconds(job.get("scrape_timeout", f"{self._timeout}s"))
         yield "scrape_body_size_bytes", len(page or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,7 +53,9 @@ def _of_job(job: Job, discovered: Callable[[str], Groups]) -> Iterator[Target]:
         groups += discovered(urlsplit(source["url"]).path.rsplit("/", 1)[-1])
     for group in groups:
         for address in group["targets"]:
-            labels = relabelled(_initial(job, address, group.get("labels", {})), job)
+            labels = relabelled(
+                _initial(job, address, group.get("labels", {})), job.get("relabel_configs", [])
+            )
             if labels is not None:
                 yield _target(labels)
 
@@ -63,9 +65,9 @@ def _initial(job: Job, address: str, own: Mapping[str, str]) -> Labels:
     return {"job": job["job_name"], "__address__": address, **params, **own}
 
 
-def relabelled(labels: Labels, job: Job) -> Labels | None:
-    """The labels after relabel_configs; None where the target is dropped."""
-    for rule in job.get("relabel_configs", []):
+def relabelled(labels: Labels, rules: Iterable[Mapping[str, Any]]) -> Labels | None:
+    """The labels after relabel_configs or metric_relabel_configs; None where target or series is dropped."""
+    for rule in rules:
         if not _apply(rule, labels):
             return None
     return labels
