@@ -43,13 +43,14 @@ MAIN = {
 # What else a server runs: the first ones everywhere, the last ones where many do.
 _SERVICES = ("svchost",) * 58
 _OTHERS = """
-    conhost conhost conhost conhost csrss csrss smss wininit winlogon services Registry LogonUI dwm spoolsv msdtc
-    WmiPrvSE WmiPrvSE WmiPrvSE fontdrvhost fontdrvhost VSSVC NisSrv MpDefenderCoreService blnsvr dllhost dllhost
-    taskhostw taskhostw LsaIso SgrmBroker AggregatorHost uhssvc wlms SearchIndexer SecurityHealthService sihost
-    ctfmon explorer ShellExperienceHost StartMenuExperienceHost TextInputHost SearchApp RuntimeBroker
-    RuntimeBroker RuntimeBroker RuntimeBroker smartscreen rdpclip ServerManager mmc mmc powershell powershell
-    conhost conhost cmd cmd TrustedInstaller TiWorker MicrosoftEdgeUpdate backgroundTaskHost backgroundTaskHost
-    ApplicationFrameHost msedgewebview2 msedgewebview2 msedgewebview2 msedgewebview2 msedgewebview2 msiexec
+    conhost conhost conhost conhost csrss csrss smss wininit winlogon services Registry LogonUI dwm
+    spoolsv msdtc WmiPrvSE WmiPrvSE WmiPrvSE fontdrvhost fontdrvhost VSSVC NisSrv MpDefenderCoreService
+    blnsvr dllhost dllhost taskhostw taskhostw LsaIso SgrmBroker AggregatorHost uhssvc wlms SearchIndexer
+    SecurityHealthService sihost ctfmon explorer ShellExperienceHost StartMenuExperienceHost TextInputHost
+    SearchApp RuntimeBroker RuntimeBroker RuntimeBroker RuntimeBroker smartscreen rdpclip ServerManager
+    mmc mmc powershell powershell conhost conhost cmd cmd TrustedInstaller TiWorker MicrosoftEdgeUpdate
+    backgroundTaskHost backgroundTaskHost ApplicationFrameHost msedgewebview2 msedgewebview2
+    msedgewebview2 msedgewebview2 msedgewebview2 msiexec
 """
 _FEWEST, _MOST = 78, 128
 
