@@ -236,12 +236,12 @@ def _guest_table() -> object:
             ),
             Column(
                 title="Disk",
-                expr=on_hosts("(vm:disk_read_bytes:rate5m + vm:disk_written_bytes:rate5m)"),
+                expr=on_hosts("vm:disk_bytes:rate5m"),
                 unit=panels.BYTES_PER_SECOND,
             ),
             Column(
                 title="Network",
-                expr=on_hosts("(vm:network_receive_bytes:rate5m + vm:network_transmit_bytes:rate5m)"),
+                expr=on_hosts("vm:network_bytes:rate5m"),
                 unit=panels.BYTES_PER_SECOND,
             ),
         ],
@@ -281,7 +281,7 @@ def _guests() -> Section:
                 "The ten guests that move most bytes to and from disks, as the hypervisor counts them.",
                 [
                     Query(
-                        expr=busiest("vm:disk_read_bytes:rate5m", "vm:disk_written_bytes:rate5m"),
+                        expr=busiest("vm:disk_bytes:rate5m"),
                         legend="{{vm_name}}",
                     )
                 ],

@@ -37,6 +37,12 @@ _LEFT_OUT = f'({_GUEST} ({_KNOWN}, reason="excluded"}}) unless on (cluster, vm_i
 _UNWATCHED = f'({_GUEST} ({_KNOWN}, reason!="", reason!="excluded"}}) unless on (cluster, vm_id) {_WATCHED})'
 _ANSWERS = f'max by (cluster, vm_id) (up{{job=~"windows|linux", vm_id!="", {_CLUSTER}}})'
 _SILENT = f"({_RUNNING} and on (cluster, vm_id) {_ANSWERS} == 0)"
+_SHARE = f"node:guests_watched:ratio{{{HOSTS}}}"
+
+
+def _counted(kind: str) -> str:
+    """Guests of all chosen hosts, as counted at each moment."""
+    return f"sum(node:guests_{kind}:count{{{HOSTS}}})"
 
 
 def _head() -> list[object]:
@@ -189,13 +195,6 @@ def _versions() -> object:
     )
 
 
-def _share_by_host() -> str:
-    counted = f"count by (cluster, node) ({_RUNNING} unless on (cluster, vm_id) {_LEFT_OUT})"
-    watched = f"count by (cluster, node) ({_RUNNING_AND_WATCHED})"
-    # A host whose guests are all unwatched has no count of watched ones: it is at zero, not absent.
-    return f"{watched} / on (cluster, node) {counted} or on (cluster, node) 0 * {counted}"
-
-
 def _host_table() -> object:
     def per_host(guests: str) -> str:
         return f"count by (cluster, node) ({guests})"
@@ -210,7 +209,7 @@ def _host_table() -> object:
             Column(title="Not watched", expr=per_host(_UNWATCHED), unit=panels.COUNT, width=110),
             Column(
                 title="Watched",
-                expr=f"max by (cluster, node) ({_share_by_host()})",
+                expr=f"max by (cluster, node) ({_SHARE})",
                 unit=panels.RATIO,
                 decimals=0,
                 width=100,
@@ -233,7 +232,7 @@ def _guests() -> Section:
                 "Watched share of each host",
                 "Share of the running guests on a host that have a target, those left out on purpose not "
                 "counted.",
-                [Query(expr=_share_by_host(), legend="{{node}}")],
+                [Query(expr=_SHARE, legend="{{node}}")],
                 unit=panels.RATIO,
                 maximum=1,
                 width=14,
@@ -244,13 +243,11 @@ def _guests() -> Section:
                 "Running guests. What the line has above the stack are guests that discovery doesn't know.",
                 [
                     Query(
-                        expr=f"count({_RUNNING})", legend="running", color=panels.HOST_COLOR, reference=True
+                        expr=_counted("running"), legend="running", color=panels.HOST_COLOR, reference=True
                     ),
-                    Query(
-                        expr=f"count({_RUNNING_AND_WATCHED})", legend="watched", color=panels.WATCHED_COLOR
-                    ),
-                    Query(expr=f"count({_UNWATCHED})", legend="not watched", color=panels.UNWATCHED_COLOR),
-                    Query(expr=f"count({_LEFT_OUT})", legend="left out", color=panels.REST_COLOR),
+                    Query(expr=_counted("watched"), legend="watched", color=panels.WATCHED_COLOR),
+                    Query(expr=_counted("unwatched"), legend="not watched", color=panels.UNWATCHED_COLOR),
+                    Query(expr=_counted("left_out"), legend="left out", color=panels.REST_COLOR),
                 ],
                 unit="suffix:guests",
                 stacked=True,

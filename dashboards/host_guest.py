@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dashboards import FOLDER_PROXMOX, panels
 from dashboards.links import links_from
 from dashboards.panels import Column, Dashboard, Query, Section, Steps, graph, high_is_bad, stat, table
-from dashboards.queries import GUEST_PAGE_OF_CLUSTER, HOSTS, of_proxmox, on_hosts, over_range, ranked_on_hosts
+from dashboards.queries import GUEST_PAGE_OF_CLUSTER, HOSTS, first_of_host, of_host, of_proxmox, on_hosts
 from dashboards.thresholds import levels, threshold
 
 _HOST_CPU = high_is_bad(*levels("HostCpuSaturated"))
@@ -29,68 +28,18 @@ _STACK = (
 )
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """Something of guests that adds up.
-
-    Attributes:
-        now: expression with a series per guest.
-        ranking: the same averaged over the time range, as of its end; says which guests have a line.
-    """
-
-    now: str
-    ranking: str
-
-
-def _recorded(metric: str) -> _Measure:
-    return _Measure(metric, over_range(metric))
-
-
-def _cores(matchers: str = "") -> str:
-    """CPUs that guests use."""
-    return (
-        f"(vm:cpu_utilization:avg5m{matchers} * on (cluster, vm_id) group_left () "
-        f"{of_proxmox('pve_cpu_usage_limit')})"
-    )
-
-
-def _memory_in_use() -> _Measure:
-    """Memory that guests have in use; without an exporter at Proxmox's word, so that none is missing."""
-    inside = "(vm:memory_total:bytes - vm:memory_available:bytes)"
-    return _Measure(
-        f"({inside} or on (cluster, vm_id) {of_proxmox('pve_memory_usage_bytes')})",
-        of_proxmox("pve_memory_usage_bytes", averaged=True),
-    )
-
-
-def _ballooned() -> _Measure:
-    """Memory that guests were configured with and don't see."""
-    by, seen = "on (cluster, vm_id)", "vm:memory_total:bytes"
-    return _Measure(
-        f"clamp_min({_CONFIGURED} - {by} group_right () {seen}, 0)",
-        f"{of_proxmox('pve_memory_size_bytes', averaged=True)} - {by} {over_range(seen)}",
-    )
-
-
-_FROM_INSIDE = '{source="guest"}'
-_CONFIGURED = of_proxmox("pve_memory_size_bytes")
-_CORES = _Measure(
-    _cores(),
-    f"{over_range('vm:cpu_utilization:avg5m')} * on (cluster, vm_id) "
-    f"{of_proxmox('pve_cpu_usage_limit', averaged=True)}",
-)
-_MEMORY = _memory_in_use()
-_READ, _WRITTEN = _recorded("vm:disk_read_bytes:rate5m"), _recorded("vm:disk_written_bytes:rate5m")
-_IN, _OUT = _recorded("vm:network_receive_bytes:rate5m"), _recorded("vm:network_transmit_bytes:rate5m")
+# Quantities of guests, by the host that they were on.
+_CORES, _CORES_OUTSIDE = "cpu_cores:avg5m", "cpu_cores_outside:avg5m"
+_MEMORY, _MEMORY_OUTSIDE = "memory_used:bytes", "memory_used_outside:bytes"
 
 
 def _host(metric: str) -> str:
     return f"{metric}{{{HOSTS}}}"
 
 
-def _all_of(expression: str) -> str:
+def _all_of(quantity: str, matchers: str = "") -> str:
     """The sum over the guests of the host."""
-    return f"sum by (cluster, node) ({on_hosts(expression)})"
+    return f"sum by (cluster, node) (node_vm:{quantity}{{{HOSTS}{matchers}}})"
 
 
 _HOST_CORES = f"{_host('node:cpu_utilization:avg5m')} * on (cluster, node) {_host('node:cpu_count:sum')}"
@@ -103,23 +52,23 @@ def _host_line(expr: str, legend: str = "host {{node}}") -> Query:
     return Query(expr=expr, legend=legend, color=panels.HOST_COLOR, reference=True)
 
 
-def _stack(measure: _Measure) -> list[Query]:
+def _stack(quantity: str) -> list[Query]:
     """The ten guests that take most, and all others together."""
-    first = ranked_on_hosts(measure.ranking)
+    first = first_of_host(quantity)
     return [
-        Query(expr=f"{on_hosts(measure.now)} and on (cluster, vm_id) {first}", legend="{{vm_name}}"),
+        Query(expr=f"{of_host(quantity)} and on (cluster, vm_id) {first}", legend="{{vm_name}}"),
         Query(
-            expr=f"sum by (cluster, node) ({on_hosts(measure.now)} unless on (cluster, vm_id) {first})",
+            expr=f"sum by (cluster, node) ({of_host(quantity)} unless on (cluster, vm_id) {first})",
             legend="other guests",
             color=panels.REST_COLOR,
         ),
     ]
 
 
-def _ten(measure: _Measure) -> Query:
+def _ten(quantity: str) -> Query:
     """The ten guests that have most, not stacked: for what doesn't add up."""
-    first = ranked_on_hosts(measure.ranking)
-    return Query(expr=f"{on_hosts(measure.now)} and on (cluster, vm_id) {first}", legend="{{vm_name}}")
+    first = first_of_host(quantity)
+    return Query(expr=f"{of_host(quantity)} and on (cluster, vm_id) {first}", legend="{{vm_name}}")
 
 
 def _head() -> list[object]:
@@ -136,7 +85,7 @@ def _head() -> list[object]:
             "Used by guests",
             "Share of the used CPU that guests account for. The rest is the host's own work: storage, "
             "backup, migration, network.",
-            f"sum({on_hosts(_CORES.now)}) / (sum({_HOST_CORES}) > 0)",
+            f"sum({of_host(_CORES)}) / (sum({_HOST_CORES}) > 0)",
             unit=panels.RATIO,
             decimals=0,
         ),
@@ -151,7 +100,7 @@ def _head() -> list[object]:
             "Highest steal",
             "Share of CPU time that a guest wanted and didn't get, of the guest where it is highest. Empty "
             "without a Linux guest that has an exporter.",
-            f"max({on_hosts('vm:cpu_steal:avg5m')})",
+            f"max({of_host('cpu_steal:avg5m')})",
             unit=panels.RATIO,
             steps=_STEAL,
             decimals=1,
@@ -177,7 +126,7 @@ def _head() -> list[object]:
         stat(
             "Slowest read",
             "Of the guest that waits longest, as it measures itself. Empty without an exporter.",
-            f"max({on_hosts('vm:disk_read_latency:avg5m')})",
+            f"max({of_host('disk_read_latency:avg5m')})",
             unit=panels.SECONDS,
             steps=_LATENCY,
             no_value="-",
@@ -185,7 +134,7 @@ def _head() -> list[object]:
         stat(
             "Slowest write",
             "Of the guest that waits longest, as it measures itself. Empty without an exporter.",
-            f"max({on_hosts('vm:disk_write_latency:avg5m')})",
+            f"max({of_host('disk_write_latency:avg5m')})",
             unit=panels.SECONDS,
             steps=_LATENCY,
             no_value="-",
@@ -193,11 +142,11 @@ def _head() -> list[object]:
     ]
 
 
-def _overlay(title: str, description: str, host: Sequence[Query], measure: _Measure, unit: str) -> object:
+def _overlay(title: str, description: str, host: Sequence[Query], quantity: str, unit: str) -> object:
     return graph(
         title,
         f"{description} {_STACK}",
-        [*_stack(measure), *host],
+        [*_stack(quantity), *host],
         unit=unit,
         stacked=True,
         short_legend=True,
@@ -213,7 +162,7 @@ def _guest_columns() -> list[Column]:
 
 def _of_guest(expression: str) -> str:
     """A column's values: every guest that is on the host now."""
-    return f"max by (vm_name, vm_id) ({on_hosts(expression)})"
+    return f"max by (vm_name, vm_id) ({expression})"
 
 
 def _ratio(title: str, expr: str, steps: Steps, width: int = 85) -> Column:
@@ -224,6 +173,7 @@ def _ratio(title: str, expr: str, steps: Steps, width: int = 85) -> Column:
 
 
 def _who_takes_cpu() -> object:
+    cores = of_host(_CORES)
     return table(
         "Who takes most CPU",
         "The ten guests that use most CPU of this host now. Of host: share of all its CPUs; of own: share of "
@@ -232,7 +182,7 @@ def _who_takes_cpu() -> object:
             *_guest_columns(),
             Column(
                 title="Cores",
-                expr=f"topk(10, {_of_guest(_CORES.now)})",
+                expr=f"topk(10, {_of_guest(cores)})",
                 unit=panels.COUNT,
                 decimals=1,
                 width=75,
@@ -240,11 +190,13 @@ def _who_takes_cpu() -> object:
             _ratio(
                 "Of host",
                 "topk(10, max by (vm_name, vm_id) "
-                f"({on_hosts(_CORES.now)} / on (cluster, node) group_left () {_host('node:cpu_count:sum')}))",
+                f"({cores} / on (cluster, node) group_left () {_host('node:cpu_count:sum')}))",
                 panels.NO_THRESHOLDS,
             ),
-            _ratio("Of own", _in_first_ten("vm:cpu_utilization:avg5m", _CORES.now), _GUEST_CPU),
-            _ratio("Steal", _in_first_ten("vm:cpu_steal:avg5m", _CORES.now), _STEAL, 70),
+            _ratio(
+                "Of own", _in_first_ten(on_hosts("vm:cpu_utilization:avg5m"), of_host(_CORES)), _GUEST_CPU
+            ),
+            _ratio("Steal", _in_first_ten(of_host("cpu_steal:avg5m"), of_host(_CORES)), _STEAL, 70),
         ],
         sort_by="Cores",
         width=10,
@@ -277,7 +229,7 @@ def _processor() -> Section:
 
 
 def _who_takes_memory() -> object:
-    first = _MEMORY.now
+    first = of_host(_MEMORY)
     return table(
         "Who takes most memory",
         "The ten guests that have most memory in use. In use: as the guest says, caches not counted. "
@@ -286,9 +238,9 @@ def _who_takes_memory() -> object:
         [
             *_guest_columns(),
             _bytes("In use", f"topk(10, {_of_guest(first)})"),
-            _bytes("Proxmox", _in_first_ten(of_proxmox("pve_memory_usage_bytes"), first)),
-            _bytes("Sees", _in_first_ten("vm:memory_total:bytes", first)),
-            _bytes("Given", _in_first_ten(_CONFIGURED, first)),
+            _bytes("Proxmox", _in_first_ten(of_host(_MEMORY_OUTSIDE), first)),
+            _bytes("Sees", _in_first_ten(on_hosts("vm:memory_total:bytes"), first)),
+            _bytes("Given", _in_first_ten(on_hosts(of_proxmox("pve_memory_size_bytes")), first)),
         ],
         sort_by="In use",
         width=10,
@@ -344,7 +296,7 @@ def _latency(title: str, operation: str) -> object:
         "the place to look. One guest alone: its own limits, its file system, or a storage that isn't in "
         "this host.",
         [
-            _ten(_recorded(f"vm:disk_{operation}_latency:avg5m")),
+            _ten(f"disk_{operation}_latency:avg5m"),
             _host_line(_host(f"node:disk_{operation}_latency:avg5m")),
         ],
         unit=panels.SECONDS,
@@ -353,7 +305,7 @@ def _latency(title: str, operation: str) -> object:
 
 
 def _who_uses_disks() -> object:
-    both = "(vm:disk_read_bytes:rate5m + vm:disk_written_bytes:rate5m)"
+    both = on_hosts("vm:disk_bytes:rate5m")
     return table(
         "Who uses the disks most",
         "The ten guests that move most bytes to and from disks. Latency and operations are measured inside; "
@@ -367,7 +319,7 @@ def _who_uses_disks() -> object:
                 width=120,
             ),
             *(
-                Column(title=title, expr=_in_first_ten(metric, both), unit=unit, width=120)
+                Column(title=title, expr=_in_first_ten(on_hosts(metric), both), unit=unit, width=120)
                 for title, metric, unit in (
                     ("Reading", "vm:disk_read_bytes:rate5m", panels.BYTES_PER_SECOND),
                     ("Writing", "vm:disk_written_bytes:rate5m", panels.BYTES_PER_SECOND),
@@ -376,7 +328,7 @@ def _who_uses_disks() -> object:
             ),
             Column(
                 title="Read latency",
-                expr=_in_first_ten("vm:disk_read_latency:avg5m", both),
+                expr=_in_first_ten(of_host("disk_read_latency:avg5m"), both),
                 unit=panels.SECONDS,
                 steps=_LATENCY,
                 colored=True,
@@ -384,7 +336,7 @@ def _who_uses_disks() -> object:
             ),
             Column(
                 title="Write latency",
-                expr=_in_first_ten("vm:disk_write_latency:avg5m", both),
+                expr=_in_first_ten(of_host("disk_write_latency:avg5m"), both),
                 unit=panels.SECONDS,
                 steps=_LATENCY,
                 colored=True,
@@ -408,7 +360,7 @@ def _disks() -> Section:
                 "Bytes read per second. A stack above the line is read from the host's cache or from a "
                 "storage elsewhere.",
                 [_host_line(_host("node:disk_read_bytes:rate5m"))],
-                _READ,
+                "disk_read_bytes:rate5m",
                 rate,
             ),
             _overlay(
@@ -416,7 +368,7 @@ def _disks() -> Section:
                 "Bytes written per second. A line above the stack is the host's own writing: journals, "
                 "copies of a mirror, backup.",
                 [_host_line(_host("node:disk_written_bytes:rate5m"))],
-                _WRITTEN,
+                "disk_written_bytes:rate5m",
                 rate,
             ),
             _who_uses_disks(),
@@ -434,14 +386,14 @@ def _network() -> Section:
                 "Received: host and its guests",
                 f"Bytes per second. {note}",
                 [_host_line(_host("node:network_receive_bytes:rate5m"))],
-                _IN,
+                "network_receive_bytes:rate5m",
                 rate,
             ),
             _overlay(
                 "Sent: host and its guests",
                 f"Bytes per second. {note}",
                 [_host_line(_host("node:network_transmit_bytes:rate5m"))],
-                _OUT,
+                "network_transmit_bytes:rate5m",
                 rate,
             ),
         ],
@@ -514,7 +466,7 @@ def _gpus() -> Section:
 
 
 def _disagreement() -> Section:
-    read = f"sum by (cluster, node) ({on_hosts('vm:disk_read_bytes:rate5m')})"
+    read, inside = _all_of("disk_read_bytes:rate5m"), ', source="guest"'
     return Section(
         title="Where host and guests disagree",
         panels=[
@@ -523,7 +475,7 @@ def _disagreement() -> Section:
                 "Thick: share of time in which something on the host waited for a CPU, guests of every kind "
                 "included. The others: steal as the ten Linux guests see it that have most. Both up: too "
                 "many vCPUs work at the same time.",
-                [_ten(_recorded("vm:cpu_steal:avg5m")), _host_line(_host("node:cpu_pressure:avg5m"))],
+                [_ten("cpu_steal:avg5m"), _host_line(_host("node:cpu_pressure:avg5m"))],
                 unit=panels.RATIO,
                 steps=_STEAL,
                 short_legend=True,
@@ -536,10 +488,8 @@ def _disagreement() -> Section:
                 "would give back, such as caches.",
                 [
                     _host_line(_HOST_USED, "host in use"),
-                    Query(
-                        expr=_all_of(of_proxmox("pve_memory_usage_bytes")), legend="guests, as Proxmox counts"
-                    ),
-                    Query(expr=_all_of(_MEMORY.now), legend="guests, as they say"),
+                    Query(expr=_all_of(_MEMORY_OUTSIDE), legend="guests, as Proxmox counts"),
+                    Query(expr=_all_of(_MEMORY), legend="guests, as they say"),
                 ],
                 unit=panels.BYTES,
             ),
@@ -547,7 +497,7 @@ def _disagreement() -> Section:
                 "Memory that guests don't get",
                 "Configured memory less what the guest sees: what ballooning takes away. Some 2 to 4 % that "
                 "a Linux kernel keeps for itself are always there. Windows doesn't tell.",
-                [_ten(_ballooned())],
+                [_ten("memory_withheld:bytes")],
                 unit=panels.BYTES,
                 short_legend=True,
             ),
@@ -584,15 +534,10 @@ def _disagreement() -> Section:
                 "CPUs in use by the guests that have an exporter: as they measure, and as Proxmox does from "
                 "outside. Proxmox above: work that QEMU does for them, mostly disk and network.",
                 [
+                    Query(expr=_all_of(_CORES, inside), legend="as they say"),
                     Query(
-                        expr=_all_of(_cores(_FROM_INSIDE)),
-                        legend="as they say",
-                    ),
-                    Query(
-                        expr=_all_of(
-                            f"(({of_proxmox('pve_cpu_usage_ratio')} * {of_proxmox('pve_cpu_usage_limit')}) "
-                            f"and on (cluster, vm_id) vm:cpu_utilization:avg5m{_FROM_INSIDE})"
-                        ),
+                        expr=f"sum by (cluster, node) ({of_host(_CORES_OUTSIDE)} and on (cluster, vm_id) "
+                        f"node_vm:{_CORES}{{{HOSTS}{inside}}})",
                         legend="as Proxmox counts",
                     ),
                 ],

@@ -61,18 +61,26 @@ COVERAGE_OF_HOST = (
 _ON_GUEST = "on (cluster, vm_id)"
 
 
-def of_proxmox(metric: str, *, averaged: bool = False) -> str:
-    r"""A metric of pve-exporter about guests, with `vm_id` for its `id`; of now, or averaged over the range.
+def of_proxmox(metric: str) -> str:
+    r"""A metric of pve-exporter about guests, with `vm_id` for its `id`.
 
     The replacement is written as `\x241` since Grafana would look for a variable behind a dollar sign.
     """
-    selected = f'{metric}{{id=~"(qemu|lxc)/.+"}}'
-    if averaged:
-        selected = f"avg_over_time({selected}[$__range] @ end())"
     return (
-        f"max by (cluster, vm_id) (label_replace({selected}, "
+        f'max by (cluster, vm_id) (label_replace({metric}{{id=~"(qemu|lxc)/.+"}}, '
         r'"vm_id", "\x241", "id", "(?:qemu|lxc)/(.+)"))'
     )
+
+
+def of_host(quantity: str) -> str:
+    """Guests' series by the host that they were on at the time: recorded so, and cheap over a month."""
+    return f"max by (cluster, vm_id, vm_name, node) (node_vm:{quantity}{{{HOSTS}}})"
+
+
+def first_of_host(quantity: str) -> str:
+    """The ten guests that had most of a quantity on the chosen hosts, averaged over the time range."""
+    averaged = f"avg_over_time(node_vm:{quantity}{{{HOSTS}}}[$__range] @ end())"
+    return f"topk(10, max by (cluster, vm_id) ({averaged}))"
 
 
 def on_hosts(expression: str, chosen: str = HOSTS) -> str:
@@ -83,30 +91,14 @@ def on_hosts(expression: str, chosen: str = HOSTS) -> str:
     )
 
 
-def busiest(*metrics: str, chosen: str = HOSTS) -> str:
-    """The sum of recorded series, of the ten chosen guests where it is highest at the end."""
-    shown, at_end = " + ".join(metrics), " + ".join(f"{metric} @ end()" for metric in metrics)
+def busiest(metric: str, chosen: str = HOSTS) -> str:
+    """A recorded series, of the ten chosen guests where it is highest at the end."""
     return (
-        f"max by (cluster, vm_id, vm_name) (({shown}) and {_ON_GUEST} topk(10, max by (cluster, vm_id) "
-        f"(({at_end}) and {_ON_GUEST} vm:guest:info{{{chosen}}} @ end())))"
+        f"max by (cluster, vm_id, vm_name) ({metric} and {_ON_GUEST} topk(10, max by (cluster, vm_id) "
+        f"({metric} @ end() and {_ON_GUEST} vm:guest:info{{{chosen}}} @ end())))"
     )
 
 
 def node_of_guest(expression: str) -> str:
     """A host's series while the chosen guest is on that host."""
     return f"{expression} and on (cluster, node) max by (cluster, node) (vm:guest:info{{{ONE_GUEST}}})"
-
-
-def over_range(metric: str) -> str:
-    """Average of a recorded series of guests over the time range that is shown, as of its end."""
-    return f"max by (cluster, vm_id) (avg_over_time({metric}[$__range] @ end()))"
-
-
-def ranked_on_hosts(ranking: str) -> str:
-    """The ten guests that come first in a ranking (a value per guest, as of the end of the time range).
-
-    Of the guests that were on the chosen hosts at some time within the range, so that one that has moved away
-    keeps its line for as long as it was there.
-    """
-    seen = f"last_over_time(vm:guest:info{{{HOSTS}}}[$__range] @ end())"
-    return f"topk(10, ({ranking}) and {_ON_GUEST} {seen})"

@@ -13,20 +13,20 @@ _MEMORY = high_is_bad(*levels("GuestMemoryLow"))
 _LATENCY = high_is_bad(*levels("GuestDiskLatencyHigh"))
 _STEAL = high_is_bad(threshold("HostCpuSteal", "warning"))
 
-_DISK = ("vm:disk_read_bytes:rate5m", "vm:disk_written_bytes:rate5m")
-_NETWORK = ("vm:network_receive_bytes:rate5m", "vm:network_transmit_bytes:rate5m")
+_DISK = "vm:disk_bytes:rate5m"
+_NETWORK = "vm:network_bytes:rate5m"
 _TEN = "At most ten are shown: those that have most of it at the end of the time range."
 
 
-def _chosen(*metrics: str) -> str:
+def _chosen(metric: str) -> str:
     """The sum of recorded series of every chosen guest, with its name and host."""
-    return on_hosts(f"({' + '.join(metrics)})", GUESTS)
+    return on_hosts(metric, GUESTS)
 
 
-def _first(title: str, description: str, *metrics: str, unit: str, steps: panels.Steps) -> object:
+def _first(title: str, description: str, metric: str, *, unit: str, steps: panels.Steps) -> object:
     """The chosen guest that has most of something."""
     return ranked_stat(
-        title, description, f"topk(1, {_chosen(*metrics)})", "{{vm_name}}", unit=unit, steps=steps
+        title, description, f"topk(1, {_chosen(metric)})", "{{vm_name}}", unit=unit, steps=steps
     )
 
 
@@ -64,14 +64,14 @@ def _head() -> list[object]:
         _first(
             "Most disk traffic",
             "The chosen guest that reads and writes most bytes per second.",
-            *_DISK,
+            _DISK,
             unit=panels.BYTES_PER_SECOND,
             steps=none,
         ),
         _first(
             "Most network traffic",
             "The chosen guest that receives and sends most bytes per second.",
-            *_NETWORK,
+            _NETWORK,
             unit=panels.BYTES_PER_SECOND,
             steps=none,
         ),
@@ -105,8 +105,8 @@ def _latency(title: str, metric: str) -> Column:
     )
 
 
-def _rate(title: str, unit: str, width: int, *metrics: str) -> Column:
-    return Column(title=title, expr=_chosen(*metrics), unit=unit, width=width)
+def _rate(title: str, unit: str, width: int, metric: str) -> Column:
+    return Column(title=title, expr=_chosen(metric), unit=unit, width=width)
 
 
 def _side_by_side() -> object:
@@ -130,8 +130,8 @@ def _side_by_side() -> object:
             _latency("Read", "vm:disk_read_latency:avg5m"),
             _latency("Write", "vm:disk_write_latency:avg5m"),
             _rate("IOPS", panels.OPERATIONS_PER_SECOND, 88, "vm:disk_operations:rate5m"),
-            _rate("Disk", panels.BYTES_PER_SECOND, 92, *_DISK),
-            _rate("Network", panels.BYTES_PER_SECOND, 92, *_NETWORK),
+            _rate("Disk", panels.BYTES_PER_SECOND, 92, _DISK),
+            _rate("Network", panels.BYTES_PER_SECOND, 92, _NETWORK),
             Column(
                 title="Up for",
                 expr=_chosen("vm:uptime:seconds"),
@@ -173,12 +173,12 @@ def _makeup() -> object:
     )
 
 
-def _line(title: str, description: str, *metrics: str, unit: str, **options: object) -> object:
+def _line(title: str, description: str, metric: str, *, unit: str, **options: object) -> object:
     """One quantity of the chosen guests over time; the values of now stand in the table above."""
     return graph(
         title,
         f"{description} {_TEN}",
-        [Query(expr=busiest(*metrics, chosen=GUESTS), legend="{{vm_name}}")],
+        [Query(expr=busiest(metric, chosen=GUESTS), legend="{{vm_name}}")],
         unit=unit,
         short_legend=True,
         **options,  # type: ignore[arg-type]
@@ -234,7 +234,7 @@ def _disks() -> Section:
             _line(
                 "Throughput",
                 "Bytes read and written per second, as the hypervisor counts them.",
-                *_DISK,
+                _DISK,
                 unit=panels.BYTES_PER_SECOND,
             ),
         ],
@@ -248,7 +248,7 @@ def _network() -> Section:
             _line(
                 "Network",
                 "Bytes received and sent per second, as the hypervisor counts them.",
-                *_NETWORK,
+                _NETWORK,
                 unit=panels.BYTES_PER_SECOND,
             ),
             _line(

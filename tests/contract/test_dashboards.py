@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dashboards import DASHBOARDS
+from lab.preview.recording.exposition import names_in
 from tests.support.promql import checker
 
 _MACROS = (("$__rate_interval", "5m"), ("$__range", "1h"), ("$__interval", "1m"))
@@ -17,6 +18,8 @@ _VARIABLE = re.compile(r"\$(?:\{)?(\w+)")
 _LEGEND_LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 _QUERY_RESULT = re.compile(r"query_result\((.+)\)")
+
+_PER_TARGET = {"up", "scrape_duration_seconds"}
 
 BOARDS: dict[str, Any] = {entry.uid: json.loads(entry.path.read_text("utf-8")) for entry in DASHBOARDS}
 by_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys())
@@ -46,6 +49,19 @@ def test_every_metric_and_label_of_a_panel_exists(board: dict[str, Any]) -> None
             wanted = set(_LEGEND_LABEL.findall(target.get("legendFormat", "")))
             assert check.problems[before:] == [], panel["title"]
             assert wanted <= labels, f"{panel['title']}: legend names {wanted - labels}"
+
+
+@by_board
+def test_lines_over_time_read_nothing_raw_that_grows_with_guests_or_hosts(board: dict[str, Any]) -> None:
+    """A month of raw series of each guest would take a panel minutes: rules record what it needs of them."""
+    check = checker()
+    of_many = {"pve-cluster", "pve-node", "node", "windows", "linux", "gpu"}
+    # Which targets are there and how long they take is about every target, and has no shorter form.
+    raw = {name for name, series in check.series.items() if series.by_job.keys() & of_many} - _PER_TARGET
+    for panel in _panels(board):
+        for target in panel.get("targets", ()):
+            if not target.get("instant"):
+                assert names_in([target["expr"]]) & raw - check.recorded.keys() == set(), panel["title"]
 
 
 @by_board

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dashboards.queries import EVERY_TAG, TAG_LEFT_OUT, of_proxmox, on_hosts, over_range, ranked_on_hosts
+from dashboards.queries import EVERY_TAG, TAG_LEFT_OUT, busiest, first_of_host, of_host, of_proxmox, on_hosts
 from tests.support.promtool import promtool
 
 # A target with lean labels says nothing of the node: vm:guest:info alone knows that 101 moved at minute 5.
@@ -17,6 +17,9 @@ _SERIES = {
     'vm:guest:info{cluster="lab", vm_id="102", vm_name="db01", node="pve2"}': "1x10",
     'vm:disk_read_bytes:rate5m{cluster="lab", vm_id="101", vm_name="web01"}': "7x10",
     'vm:disk_read_bytes:rate5m{cluster="lab", vm_id="102", vm_name="db01"}': "9x10",
+    'node_vm:disk_read_bytes:rate5m{cluster="lab", vm_id="101", vm_name="web01", node="pve1"}': "7x4 stale",
+    'node_vm:disk_read_bytes:rate5m{cluster="lab", vm_id="101", vm_name="web01", node="pve2"}': "_x5 3x5",
+    'node_vm:disk_read_bytes:rate5m{cluster="lab", vm_id="102", vm_name="db01", node="pve2"}': "9x10",
     'pve_cpu_usage_limit{cluster="lab", id="qemu/101"}': "4x10",
     'pve_cpu_usage_limit{cluster="lab", id="lxc/102"}': "2x10",
     'pve_cpu_usage_limit{cluster="lab", id="node/pve1"}': "32x10",
@@ -59,18 +62,36 @@ def test_guest_counts_on_the_host_that_it_is_on_at_the_time(tmp_path: Path) -> N
 
 def test_guest_that_has_left_keeps_its_place_in_the_ranking(tmp_path: Path) -> None:
     web, db = 'cluster="lab", vm_id="101"', 'cluster="lab", vm_id="102"'
-    ranking = ranked_on_hosts(over_range(_READ))
+    ranking = first_of_host("disk_read_bytes:rate5m")
     _check(
         tmp_path,
         _expect(ranking, 8, (web, 7), node="pve1"),
-        _expect(ranking, 8, (web, 7), (db, 9), node="pve2"),
+        _expect(ranking, 8, (web, 3), (db, 9), node="pve2"),
+    )
+
+
+def test_guest_of_a_host_is_the_one_that_was_there(tmp_path: Path) -> None:
+    web = 'cluster="lab", vm_id="101", vm_name="web01"'
+    found = of_host("disk_read_bytes:rate5m")
+    _check(
+        tmp_path,
+        _expect(found, 4, (f'{web}, node="pve1"', 7), node="pve1"),
+        _expect(found, 8, node="pve1"),
+    )
+
+
+def test_busiest_are_those_that_are_it_at_the_end(tmp_path: Path) -> None:
+    web, db = 'cluster="lab", vm_id="101", vm_name="web01"', 'cluster="lab", vm_id="102", vm_name="db01"'
+    _check(
+        tmp_path,
+        _expect(busiest(_READ), 8, (web, 7), (db, 9), node="pve2"),
+        _expect(busiest(_READ), 8, node="pve1"),
     )
 
 
 def test_metric_of_the_exporter_of_the_api_gets_the_vmid(tmp_path: Path) -> None:
-    now, averaged = of_proxmox("pve_cpu_usage_limit"), of_proxmox("pve_cpu_usage_limit", averaged=True)
     found = ('cluster="lab", vm_id="101"', 4.0), ('cluster="lab", vm_id="102"', 2.0)
-    _check(tmp_path, _expect(now, 8, *found), _expect(averaged, 8, *found))
+    _check(tmp_path, _expect(of_proxmox("pve_cpu_usage_limit"), 8, *found))
 
 
 def test_tags(tmp_path: Path) -> None:
