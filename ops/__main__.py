@@ -63,7 +63,7 @@ def test(context: typer.Context) -> None:
 def bench(
     part: Annotated[benchmark.Part, typer.Argument(help="What is measured.")] = benchmark.Part.ALL,
 ) -> None:
-    """Measure what the README promises: the development stack, and discovery; ends in tables."""
+    """Measure what the README promises: the development stack, discovery, rules and dashboards."""
     benchmark.bench(part)
 
 

@@ -14,7 +14,7 @@ import docker
 import requests
 
 from components.images import Service
-from ops import discovery_bench, docker_daemon
+from ops import dashboard_bench, discovery_bench, docker_daemon, rule_bench
 from ops.console import OpsError, console, note, step
 from ops.discovery_pair import until
 from ops.figures import Figure, table_of
@@ -31,6 +31,8 @@ class Part(StrEnum):
     ALL = "all"
     STACK = "stack"
     DISCOVERY = "discovery"
+    RULES = "rules"
+    DASHBOARDS = "dashboards"
 
 
 def bench(part: Part) -> None:
@@ -40,8 +42,20 @@ def bench(part: Part) -> None:
         figures += _shown("The development stack", _stack())
     if part in {Part.ALL, Part.DISCOVERY}:
         figures += _shown("Discovery", discovery_bench.measure())
+    figures += _watching(part)
     if not all(figure.kept for figure in figures):
         sys.exit(1)
+
+
+def _watching(part: Part) -> list[Figure]:
+    """Rules and dashboards: together, the dashboards' history is made of what the rules' Prometheus had."""
+    figures, taken = [], None
+    if part in {Part.ALL, Part.RULES}:
+        measured, taken = rule_bench.measure()
+        figures += _shown("Rules, 100 guests", measured)
+    if part in {Part.ALL, Part.DASHBOARDS}:
+        figures += _shown("Dashboards, 100 guests", dashboard_bench.measure(taken))
+    return figures
 
 
 def _shown(title: str, figures: list[Figure]) -> list[Figure]:

@@ -129,7 +129,9 @@ def _promtool(programs: Binaries, words: list[str]) -> None:
 
 
 @contextmanager
-def serving(programs: Binaries, data: Path, lookback: int, log: Path) -> Iterator[str]:
+def serving(
+    programs: Binaries, data: Path, lookback: int, log: Path, options: Sequence[str] = ()
+) -> Iterator[str]:
     """Serve blocks on a free port of the loopback interface; yields the URL.
 
     Args:
@@ -137,6 +139,7 @@ def serving(programs: Binaries, data: Path, lookback: int, log: Path) -> Iterato
         data: folder of the blocks; Prometheus writes there too.
         lookback: seconds after a sample during which it counts as the present value.
         log: file that takes what it says.
+        options: more of Prometheus' own.
 
     Raises:
         PrometheusError: it doesn't come up.
@@ -153,6 +156,7 @@ def serving(programs: Binaries, data: Path, lookback: int, log: Path) -> Iterato
         f"--query.lookback-delta={lookback}s",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
+        *options,
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL)

@@ -7,12 +7,19 @@ The exporter is another program in another image; names, ids and states are thos
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from lab.cluster.exporters.page import labels
-from lab.preview.recording.cluster import Member
 
 Row = Mapping[str, Any]
+
+
+class Member(Protocol):
+    """A member of the cluster that is asked."""
+
+    async def get(self, path: str) -> Any:
+        """GET a path below /api2/json; return its `data`."""
+
 
 _GUESTS = ("qemu", "lxc")
 # By whether it is a node.
