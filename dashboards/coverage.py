@@ -37,7 +37,12 @@ _LEFT_OUT = f'({_GUEST} ({_KNOWN}, reason="excluded"}}) unless on (cluster, vm_i
 _UNWATCHED = f'({_GUEST} ({_KNOWN}, reason!="", reason!="excluded"}}) unless on (cluster, vm_id) {_WATCHED})'
 _ANSWERS = f'max by (cluster, vm_id) (up{{job=~"windows|linux", vm_id!="", {_CLUSTER}}})'
 _SILENT = f"({_RUNNING} and on (cluster, vm_id) {_ANSWERS} == 0)"
-_SHARE = f"node:guests_watched:ratio{{{HOSTS}}}"
+_EXPECTED = f"node:guests_expected:count{{{HOSTS}}}"
+# A host whose guests are all unwatched has no count of watched ones: it is at zero, not absent.
+_SHARE = (
+    f"(node:guests_watched:count{{{HOSTS}}} or on (cluster, node) 0 * {_EXPECTED}) "
+    f"/ on (cluster, node) {_EXPECTED}"
+)
 
 
 def _counted(kind: str) -> str:
