@@ -10,7 +10,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from ops import bench_history, bench_platform
 from ops.bench_history import DAY, DAYS, END_OF_HISTORY, Series
 from ops.bench_platform import Watcher
 from ops.console import OpsError, note, step
+from ops.discovery_pair import until
 from ops.figures import Figure
 from ops.grafana_queries import Panel, Query, chosen, panels
 from ops.machine import load
@@ -38,8 +39,8 @@ _RUNS = 3
 _SLOWEST = 3
 _TIMEOUT_S = 120
 _NOW = END_OF_HISTORY - 60
-# Seconds after which every rule has recorded something, five minutes of rates not needed.
-_SNAPSHOT_AFTER = 75
+# Rules read what others recorded, which read what is scraped every 30 s: each begins within a minute.
+_LOOKS, _LOOK_SECONDS, _COMPLETE_SECONDS = 4, 20, 400
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def snapshot(watcher: Watcher, folder: Path) -> Snapshot:
 
 
 def measure(taken: Snapshot | None = None) -> list[Figure]:
-    """Measure all dashboards over both spans; takes about three minutes.
+    """Measure all dashboards over both spans; takes about four minutes.
 
     Args:
         taken: what the history is made of; None: of a cluster that is started for it.
@@ -99,8 +100,20 @@ def measure(taken: Snapshot | None = None) -> list[Figure]:
 def _own_snapshot() -> Snapshot:
     step(f"a Prometheus that watches {bench_platform.GUESTS} guests on {bench_platform.HOSTS} hosts")
     with tempfile.TemporaryDirectory() as name, bench_platform.watched(Path(name)) as watcher:
-        time.sleep(_SNAPSHOT_AFTER)
-        return snapshot(watcher, Path(name))
+        return _complete(lambda: snapshot(watcher, Path(name)), _LOOK_SECONDS)
+
+
+def _complete(look: Callable[[], Snapshot], pause: float) -> Snapshot:
+    """The snapshot once no rule begins to record something for a minute."""
+    sizes: list[int] = []
+
+    def settled() -> Snapshot | None:
+        taken = look()
+        sizes.append(len(taken.found))
+        return taken if sizes[-_LOOKS:] == [sizes[-1]] * _LOOKS else None
+
+    found: Snapshot = until(settled, "a value of every rule", _COMPLETE_SECONDS, pause)
+    return found
 
 
 @contextmanager

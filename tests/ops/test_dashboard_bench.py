@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from ops import dashboard_bench as bench
-from ops.bench_history import DAY, END_OF_HISTORY
+from ops.bench_history import DAY, END_OF_HISTORY, Intervals, Series
 from ops.console import OpsError
-from ops.dashboard_bench import SPANS, Timing, slowest
+from ops.dashboard_bench import SPANS, Snapshot, Timing, slowest
 from ops.grafana_queries import Query
 from ops.machine import load
 
@@ -89,6 +89,13 @@ def test_values_of_a_label_and_a_refused_query(prometheus: _Prometheus) -> None:
     assert prometheus.asked[0][1]["query"] == "group by (node) (up)"
     with pytest.raises(OpsError, match="refuses wrong"):
         bench._ask(prometheus.url, Query("wrong", 0), 0)
+
+
+def test_the_month_is_made_of_a_moment_when_every_rule_has_recorded() -> None:
+    sizes = iter((1, 3, 3, 3, 5, 5, 5, 5, 9))
+    every = Intervals({}, {}, 15)
+    found = bench._complete(lambda: Snapshot([Series("up", {}, 1)] * next(sizes), every), 0.001)
+    assert (len(found.found), next(sizes)) == (5, 9)
 
 
 def test_a_busy_machine_is_said_to_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
