@@ -86,6 +86,8 @@ class Control:
 
     def _hook(self, request: Request, name: str) -> Response:
         if request.method == "POST":
+            if self._sinks.refuses(name):
+                return json_response({"error": "this webhook takes nothing now"}, 500)
             self._sinks.hook(name, json.loads(request.body))
             return json_response({"stored": 1})
         if request.method == "GET":

@@ -41,8 +41,24 @@ KINDS: dict[str, Kind] = {
         ("guest", "host"), "Every disk operation takes factor times as long.", (("factor", 40.0),)
     ),
     "disk_full": Kind(("guest", "host"), "The first file system is full.", (("used", 0.98),)),
+    "disk_filling": Kind(
+        ("guest", "host"), "The first file system fills by per_hour, from used on.",
+        (("used", 0.82), ("per_hour", 0.12)),
+    ),
     "network_errors": Kind(("guest", "host"), "Packets are damaged.", (("per_second", 25.0),)),
     "gpu_hot": Kind(("guest", "host"), "Every GPU heats up and slows down.", (("celsius", 94.0),)),
+    "gpu_memory_full": Kind(("guest", "host"), "The memory of every GPU is full.", (("used", 0.98),)),
+    "sensor_hot": Kind(("host",), "The processor overheats.", (("celsius", 97.0),)),
+    "zpool_broken": Kind(("host",), "The ZFS pool is in a bad state.", (("state", "faulted"),)),
+    "memory_errors": Kind(("host",), "A module of memory reports an error that can't be corrected."),
+    "oom_kill": Kind(("host",), "The kernel kills a process for want of memory."),
+    "clock_skew": Kind(("host",), "The clock is off.", (("offset_seconds", 0.2),)),
+    "corosync_down": Kind(
+        ("host",), "The other members see a host no more; it runs on, and so do its guests."
+    ),
+    "ha_error": Kind(("guest",), "The HA manager has given up on a guest."),
+    "storage_offline": Kind(("host",), "A host can't reach a storage.", (("storage", "nfs-backup"),)),
+    "subscription_ends": Kind(("host",), "The subscription ends soon.", (("days", 7.0),)),
     "api_slow": Kind(("member",), "Every answer of the API is late.", (("delay_seconds", 5.0),)),
     "api_down": Kind(("member",), "The API refuses connections."),
     "api_errors": Kind(
@@ -55,13 +71,16 @@ KINDS: dict[str, Kind] = {
     "permission_lost": Kind(
         ("token",), "A token loses a privilege, or all of them.", (("privilege", ""),)
     ),
+    "delivery_refused": Kind(("sink",), "A webhook answers 500, or the mail server 451."),
 }  # fmt: skip
 
 GUEST_DOWN = frozenset({"host_down", "guest_down", "guest_stopped", "guest_reboot"})
 # What the members broadcast of themselves and their guests doesn't show these.
 UNSEEN = frozenset(
-    {"agent_hung", "agent_dead", "exporter_gone", "network_errors", "gpu_hot", "api_slow", "api_down",
-     "api_errors", "answers_cut", "token_revoked", "permission_lost"}
+    {"agent_hung", "agent_dead", "exporter_gone", "network_errors", "gpu_hot", "gpu_memory_full",
+     "sensor_hot", "zpool_broken", "memory_errors", "oom_kill", "clock_skew", "subscription_ends",
+     "api_slow", "api_down", "api_errors", "answers_cut", "token_revoked", "permission_lost",
+     "delivery_refused"}
 )  # fmt: skip
 # A guest that is down uses nothing.
 FLOWS = ("cpu", "read", "write", "rx", "tx", "read_wait", "write_wait", "util", "steal")

@@ -48,7 +48,7 @@ async def start(settings: Settings) -> Running:
     cluster = build(settings)
     lab = Lab(cluster, settings)
     context, certificate = tls.context(settings, [host.name for host in cluster.hosts])
-    sinks = Sinks(lab.clock)
+    sinks = Sinks(lab.clock, lambda name: lab.refuses(name, lab.clock()))
     api = Api(lab, certificate)
     loop = asyncio.get_running_loop()
     where = settings.listen

@@ -10,6 +10,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from .state import MAIL
+
 KEPT = 1000  # of each sink; older ones go
 MAIL_LIMIT = 2 * 1024 * 1024  # bytes
 
@@ -19,6 +21,7 @@ class Sinks:
     """Everything that was received since the start or since it was last cleared."""
 
     clock: Callable[[], float]
+    refuses: Callable[[str], bool] = lambda _: False
     hooks: dict[str, deque[dict[str, Any]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=KEPT))
     )
@@ -30,6 +33,8 @@ class Sinks:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802 - aiosmtpd calls it so
         """Keep a mail; the name and signature are aiosmtpd's."""
+        if self.refuses(MAIL):
+            return "451 Requested action aborted: local error in processing"
         content = envelope.content or b""
         raw = content.encode() if isinstance(content, str) else content
         message = email.message_from_bytes(raw, policy=email.policy.default)

@@ -1,5 +1,6 @@
 """The cluster at a moment: who is up and where, what it uses, and what its counters read."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from .settings import Settings
 MONTH = 30 * DAY
 BOOT_SECONDS = 20.0
 HOST_RESERVED = 3.2e9  # bytes that a host without guests uses
+NEED_GPU = frozenset({"gpu_hot", "gpu_memory_full"})
+MAIL = "mail"  # the sink that isn't a webhook
+SINK = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LOCKED_SECONDS = 20.0  # a migration's lock before the guest is on the other host
 
 
@@ -53,6 +57,10 @@ class Lab:
     def online(self, host: str, t: float) -> bool:
         """Whether a host is up."""
         return self.faults.hitting(host, "host_down", t) is None
+
+    def joined(self, host: str, t: float) -> bool:
+        """Whether a host is up and the other members see it."""
+        return self.online(host, t) and self.faults.hitting(host, "corosync_down", t) is None
 
     def powered(self, guest: Guest, t: float) -> bool:
         """Whether a guest was built switched on, or was started since."""
@@ -329,13 +337,18 @@ class Lab:
     def volume_used(self, entity: Entity, volume: Volume, index: int, t: float) -> float:
         """The part of a file system that is full, 0 to 1."""
         base = sawtooth(t, volume.seed, volume.used_low, volume.used_high, volume.fill_days * DAY)
-        fault = self.faults.hitting(entity, "disk_full", t) if index == 0 else None
-        return fault.number("used") if fault else base
+        return self._filled(entity, base, t) if index == 0 else base
 
     def root_used(self, host: Host, t: float) -> float:
         """The part of a host's root file system that is full, which is also its storage ``local``."""
-        fault = self.faults.hitting(host.name, "disk_full", t)
-        return fault.number("used") if fault else sawtooth(t, host.seed + 5, 0.13, 0.24, 40 * DAY)
+        return self._filled(host.name, sawtooth(t, host.seed + 5, 0.13, 0.24, 40 * DAY), t)
+
+    def _filled(self, entity: Entity, base: float, t: float) -> float:
+        if fault := self.faults.hitting(entity, "disk_full", t):
+            return fault.number("used")
+        if fault := self.faults.hitting(entity, "disk_filling", t):
+            return min(1.0, fault.number("used") + fault.number("per_hour") * (t - fault.start) / 3600)
+        return base
 
     def storage_used(self, storage: Storage, host: Host, t: float) -> float:
         """The part of a storage that is full, as ``host`` sees it; a shared one is the same everywhere."""
@@ -344,11 +357,20 @@ class Lab:
         seed = storage.seed if storage.shared else storage.seed + host.seed
         return sawtooth(t, seed, storage.used_low, storage.used_high, 35 * DAY)
 
-    def gpu_temperature_fault(self, holder: Guest | Host, t: float) -> float | None:
-        """The temperature that a fault forces on a GPU, in degrees Celsius."""
-        key: Entity = holder.vmid if isinstance(holder, Guest) else holder.name
-        fault = self.faults.hitting(key, "gpu_hot", t)
-        return fault.number("celsius") if fault else None
+    def forced(self, entity: Guest | Host, kind: str, parameter: str, t: float) -> float | None:
+        """The value that a fault of ``kind`` forces on ``entity``, in the unit of its ``parameter``."""
+        key: Entity = entity.vmid if isinstance(entity, Guest) else entity.name
+        fault = self.faults.hitting(key, kind, t)
+        return fault.number(parameter) if fault else None
+
+    def refuses(self, sink: str, t: float) -> bool:
+        """Whether a sink of notifications takes nothing now."""
+        return any(fault.target == sink for fault in self.faults.active(t, "delivery_refused"))
+
+    def incidents(self, host: Host, kind: str, t: float) -> int:
+        """How often a host was struck by ``kind`` since it booted."""
+        boot = self.boot(host, t)
+        return sum(f.kind == kind and boot <= f.start <= t for f in self.faults.on(host.name))
 
     # --- faults ---
 
@@ -370,6 +392,8 @@ class Lab:
         targets = KINDS[kind].targets
         if "token" in targets:
             return self._token_exists(kind, target)
+        if "sink" in targets:
+            return _sink_exists(kind, target)
         if "member" in targets and target == "all":
             return frozenset(), frozenset(self.cluster.host)
         if target in self.cluster.host and {"host", "member"} & set(targets):
@@ -377,7 +401,7 @@ class Lab:
         guest = self.find_guest(target)
         if guest is None or "guest" not in targets:
             raise FaultError(f"{kind} can't be aimed at {target!r}; {self._choices(targets)}")
-        if kind == "gpu_hot" and not guest.gpus:
+        if kind in NEED_GPU and not guest.gpus:
             raise FaultError(f"guest {target} has no GPU; {self._choices(targets, gpus=True)}")
         return frozenset({guest.vmid}), frozenset()
 
@@ -387,7 +411,7 @@ class Lab:
         return frozenset(), frozenset()
 
     def _on_host(self, kind: str, name: str, now: float) -> frozenset[int]:
-        if kind == "gpu_hot" and not self.cluster.host[name].gpus:
+        if kind in NEED_GPU and not self.cluster.host[name].gpus:
             raise FaultError(f"host {name} has no GPU; {self._choices(('guest', 'host'), gpus=True)}")
         if kind not in ("host_down", "disk_latency_storm", "cpu_hog"):
             return frozenset()
@@ -409,6 +433,12 @@ class Lab:
         if {"host", "member"} & set(targets):
             parts.append("hosts " + ", ".join(h.name for h in self.cluster.hosts if h.gpus or not gpus))
         return "there are " + "; ".join(parts) + ("; or all" if "member" in targets else "")
+
+
+def _sink_exists(kind: str, target: str) -> tuple[frozenset[int], frozenset[str]]:
+    if not SINK.fullmatch(target):
+        raise FaultError(f"{kind} can't be aimed at {target!r}; give the name of a webhook, or {MAIL}")
+    return frozenset(), frozenset()
 
 
 def _ends_process(fault: Fault) -> bool:

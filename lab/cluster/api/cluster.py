@@ -8,7 +8,7 @@ from typing import Any
 from ..model import Guest
 from . import machines
 from .call import ApiError, Call, Written
-from .stats import COUNTERS, Entry, Round, Stats, items
+from .stats import COUNTERS, Entry, Round, Stats, ha_state, items
 
 TYPES = ("vm", "storage", "node", "sdn", "network")
 # What has no job that backs it up.
@@ -19,7 +19,7 @@ async def status(call: Call) -> Any:
     """GET /cluster/status."""
     call.need("/", "Sys.Audit")
     hosts = call.lab.cluster.hosts
-    online = {host.name: call.lab.online(host.name, call.t) for host in hosts}
+    online = {host.name: call.lab.joined(host.name, call.t) for host in hosts}
     quorate = int(sum(online.values()) > len(hosts) / 2)
     head = {
         "type": "cluster", "id": "cluster", "name": call.lab.cluster.name, "nodes": len(hosts),
@@ -88,7 +88,7 @@ def _pools(call: Call) -> list[Entry]:
 def _networks(call: Call) -> list[Entry]:
     if not call.may("SDN.Audit"):
         return []
-    names = [(h.name, "ok" if call.lab.online(h.name, call.t) else "unknown") for h in call.lab.cluster.hosts]
+    names = [(h.name, "ok" if call.lab.joined(h.name, call.t) else "unknown") for h in call.lab.cluster.hosts]
     if call.release < 9:
         return [
             {"id": f"sdn/{n}/localnetwork", "node": n, "sdn": "localnetwork", "status": s, "type": "sdn"}
@@ -123,7 +123,7 @@ async def ha_status(call: Call) -> Any:
     """GET /cluster/ha/status/current."""
     call.need("/", "Sys.Audit")
     lab, t = call.lab, int(call.t)
-    online = [host.name for host in lab.cluster.hosts if lab.online(host.name, call.t)]
+    online = [host.name for host in lab.cluster.hosts if lab.joined(host.name, call.t)]
     quorate = len(online) > len(lab.cluster.hosts) / 2
     master = online[0] if online else call.member
     found: list[Entry] = [
@@ -144,11 +144,12 @@ async def ha_status(call: Call) -> Any:
 def _service(call: Call, guest: Guest) -> Entry:
     node = call.lab.location(guest, call.t)
     wanted = "stopped" if call.fault(guest.vmid, "guest_stopped") else "started"
+    state = ha_state(call.lab, guest, call.t)
     sid = f"vm:{guest.vmid}"
     return {
-        "id": f"service:{sid}", "type": "service", "sid": sid, "node": node, "state": wanted,
-        "request_state": wanted, "crm_state": wanted, "max_relocate": 1, "max_restart": 1,
-        "status": f"{sid} ({node}, {wanted})",
+        "id": f"service:{sid}", "type": "service", "sid": sid, "node": node, "state": state,
+        "request_state": wanted, "crm_state": state, "max_relocate": 1, "max_restart": 1,
+        "status": f"{sid} ({node}, {state})",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -30,7 +31,7 @@ class Nodes:
         found = []
         for host in call.lab.cluster.hosts:
             entry: Entry = {"id": f"node/{host.name}", "node": host.name, "type": "node"}
-            if not call.lab.online(host.name, call.t):
+            if not call.lab.joined(host.name, call.t):
                 found.append(entry | {"status": "offline"})
                 continue
             entry |= {"status": "online", "level": ""}
@@ -77,7 +78,11 @@ async def status(call: Call) -> Any:
 
 
 async def subscription(call: Call) -> Any:
-    """GET /nodes/{node}/subscription: there is none."""
+    """GET /nodes/{node}/subscription: there is none, or one that ends soon."""
+    days = call.lab.forced(call.host, "subscription_ends", "days", call.t)
+    if days is not None:
+        due = datetime.fromtimestamp(call.t, UTC) + timedelta(days=days)
+        return {"status": "active", "level": "c", "nextduedate": f"{due:%Y-%m-%d}", "sockets": 1}
     return {
         "status": "notfound", "message": "There is no subscription key",
         "serverid": f"{call.host.seed:032X}",

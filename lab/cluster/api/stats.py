@@ -109,12 +109,14 @@ class Stats:
         lab = self.lab
         node = lab.location(guest, t)
         entry: Entry = {"id": guest.id, "vmid": guest.vmid, "node": node, "type": guest.kind}
-        down = lab.faults.hitting(node, "host_down", t)
+        # The HA manager's word, which no member broadcasts for itself.
+        ha = {"hastate": ha_state(lab, guest, t)} if guest.managed else {}
+        down = lab.faults.hitting(node, "host_down", t) or lab.faults.hitting(node, "corosync_down", t)
         if down is None:
-            return entry | self._known(guest, t)
+            return entry | self._known(guest, t) | ha
         if t - down.start < lab.settings.broadcast_expire:
-            return entry | self._known(guest, down.start - 0.001)
-        return entry | {"status": "unknown"} | _labels(guest)
+            return entry | self._known(guest, down.start - 0.001) | ha
+        return entry | {"status": "unknown"} | _labels(guest) | ha
 
     def _known(self, guest: Guest, t: float) -> Entry:
         up = self.lab.process(guest, t)
@@ -132,10 +134,6 @@ class Stats:
         }
         if self.lab.settings.pve_release >= 9:
             entry["memhost"] = int(self.lab.memory_host(guest, t)) if up else 0
-        if guest.managed:
-            entry["hastate"] = (
-                "stopped" if self.lab.faults.hitting(guest.vmid, "guest_stopped", t) else "started"
-            )
         if self.lab.migrating(guest, t):
             entry["lock"] = "migrate"
         return entry
@@ -143,7 +141,7 @@ class Stats:
     def host(self, host: Host, t: float, *, audit: bool = True) -> Entry:
         """A host's entry in /cluster/resources."""
         entry: Entry = {"id": f"node/{host.name}", "node": host.name, "type": "node", "cgroup-mode": 2}
-        if not self.lab.online(host.name, t):
+        if not self.lab.joined(host.name, t):
             return entry | {"status": "offline", "hastate": "unknown"}
         entry |= {"status": "online", "level": "", "hastate": "online"}
         return entry | (host_usage(self.lab, host, t) if audit else {})
@@ -155,7 +153,8 @@ class Stats:
             "type": "storage", "plugintype": storage.type, "shared": int(storage.shared),
             "content": storage.content,
         }  # fmt: skip
-        if not self.lab.online(host.name, t):
+        away = self.lab.faults.hitting(host.name, "storage_offline", t)
+        if not self.lab.joined(host.name, t) or (away and away.params["storage"] == storage.name):
             return entry | {"status": "unknown"}
         size = storage_size(storage)
         used = int(size * self.lab.storage_used(storage, host, t))
@@ -165,6 +164,13 @@ class Stats:
 IDLE: Entry = {
     "uptime": 0, "cpu": 0, "mem": 0, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0
 }  # fmt: skip
+
+
+def ha_state(lab: Lab, guest: Guest, t: float) -> str:
+    """What the HA manager says of a guest that it looks after."""
+    if lab.faults.hitting(guest.vmid, "ha_error", t):
+        return "error"
+    return "stopped" if lab.faults.hitting(guest.vmid, "guest_stopped", t) else "started"
 
 
 def usage(lab: Lab, guest: Guest, t: float) -> Entry:

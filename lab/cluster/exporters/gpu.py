@@ -13,6 +13,7 @@ EXPORTER = "nvidia_gpu_exporter-1.14.0"
 DRIVER = "595.80"
 IDLE_WATTS = 38.0
 SLOWDOWN_CELSIUS = 88.0  # from here on an L40S lowers its clocks
+RESERVED = 638_582_784  # bytes
 PROCESS = ("20037", "python")
 
 
@@ -27,9 +28,11 @@ def constants() -> tuple[tuple[str, float], ...]:
 def render(lab: Lab, holder: Guest | Host, t: float) -> str:
     """What the exporter on ``holder`` answers at ``t``."""
     page = Page(EXPORTER)
-    forced = lab.gpu_temperature_fault(holder, t)
+    celsius = lab.forced(holder, "gpu_hot", "celsius", t)
+    used = lab.forced(holder, "gpu_memory_full", "used", t)
     for gpu in holder.gpus:
-        _card(page, gpu, readings(gpu, t, forced, len(holder.gpus)))
+        live = readings(gpu, t, celsius, len(holder.gpus))
+        _card(page, gpu, live if used is None else live | _memory(gpu, gpu.memory * used))
     page.add("nvidia_smi_command_exit_code", 0)
     page.add("nvidia_smi_compute_apps_last_collect_success", 1)
     page.add("nvidia_smi_failed_scrapes_total", 0)
@@ -47,8 +50,6 @@ def readings(gpu: Gpu, t: float, forced: float | None, cards: int) -> dict[str, 
         load = 0.99
     watts = IDLE_WATTS + (gpu.power_limit * 0.92 - IDLE_WATTS) * load
     celsius = forced if forced is not None else 31 + 42 * load
-    memory = gpu.memory * (0.22 + 0.5 * load)
-    reserved = 638582784
     clock = 1.2e9 if slow else 2.52e9 if load > 0.05 else 2.1e8
     return {
         "nvidia_smi_clocks_current_graphics_clock_hz": clock,
@@ -63,8 +64,7 @@ def readings(gpu: Gpu, t: float, forced: float | None, cards: int) -> dict[str, 
         "nvidia_smi_encoder_stats_average_latency": 0,
         "nvidia_smi_encoder_stats_session_count": 0,
         "nvidia_smi_index": gpu.index,
-        "nvidia_smi_memory_free_bytes": int(gpu.memory - memory - reserved),
-        "nvidia_smi_memory_used_bytes": int(memory),
+        **_memory(gpu, gpu.memory * (0.22 + 0.5 * load)),
         "nvidia_smi_pci_bus": int(gpu.bus_id.split(":")[1], 16),
         "nvidia_smi_power_draw_average_watts": round(watts, 2),
         "nvidia_smi_power_draw_instant_watts": round(watts * 1.01, 2),
@@ -74,6 +74,14 @@ def readings(gpu: Gpu, t: float, forced: float | None, cards: int) -> dict[str, 
         "nvidia_smi_utilization_encoder_ratio": 0,
         "nvidia_smi_utilization_gpu_ratio": round(load, 2),
         "nvidia_smi_utilization_memory_ratio": round(load * 0.4, 2),
+    }
+
+
+def _memory(gpu: Gpu, used: float) -> dict[str, float]:
+    """Bytes in use and free; the driver keeps some for itself."""
+    return {
+        "nvidia_smi_memory_free_bytes": max(0, int(gpu.memory - used - RESERVED)),
+        "nvidia_smi_memory_used_bytes": int(used),
     }
 
 

@@ -43,6 +43,8 @@ class Machine(NamedTuple):
     steal: float
     load: float
     seed: int
+    oom_kills: int = 0
+    clock_offset: float = 0.0
 
 
 class Device(NamedTuple):
@@ -89,8 +91,14 @@ def render_host(lab: Lab, host: Host, t: float) -> str:
     _disks(page, _host_disks(lab, host, t))
     _links(page, _host_links(lab, host, t))
     _mounts(page, _host_mounts(lab, host, t))
-    _hardware(page, host, machine)
-    _zfs(page, host, machine.uptime)
+    _hardware(page, host, machine, lab.forced(host, "sensor_hot", "celsius", t))
+    page.add(
+        "node_edac_uncorrectable_errors_total",
+        lab.incidents(host, "memory_errors", t),
+        labels(controller="0"),
+    )
+    broken = lab.faults.hitting(host.name, "zpool_broken", t)
+    _zfs(page, host, machine.uptime, str(broken.params["state"]) if broken else "online")
     kernel = KERNELS[release]
     _names(page, host.name, kernel, f"#1 SMP PREEMPT_DYNAMIC PMX {kernel}", "13" if release == 9 else "12")
     for unit in UNITS:
@@ -132,10 +140,11 @@ def render_guest(lab: Lab, guest: Guest, t: float) -> str:
 def _host_machine(lab: Lab, host: Host, parts: tuple[float, float, float], t: float) -> Machine:
     uptime = t - lab.boot(host, t)
     guests, own, forced = parts
+    offset = lab.forced(host, "clock_skew", "offset_seconds", t) or 0.0
     return Machine(
         host.name, host.cpus, host.memory, lab.host_memory_used(host, t) / host.memory, uptime,
         guests + own, forced, lab.host_alone(host, "iowait", t) * 0.1, 0.0, lab.host_rate(host, "cpu", t),
-        host.seed,
+        host.seed, lab.incidents(host, "oom_kill", t), offset,
     )  # fmt: skip
 
 
@@ -223,6 +232,7 @@ def _common(page: Page, machine: Machine, t: float) -> None:
     page.add("node_pressure_memory_stalled_seconds_total", round(uptime * 6e-6, 6))
     page.add("node_schedstat_running_seconds_total", round(busy, 6), labels(cpu="0"))
     page.add("node_schedstat_waiting_seconds_total", round(busy * 0.03, 6), labels(cpu="0"))
+    page.add("node_vmstat_oom_kill", machine.oom_kills)
     for name, per_second in VMSTAT:
         page.add(f"node_vmstat_{name}", int(uptime * per_second))
     for name, value in SOCKETS:
@@ -231,14 +241,15 @@ def _common(page: Page, machine: Machine, t: float) -> None:
     page.add("node_netstat_Tcp_OutSegs", int(uptime * 130 + busy * 95))
     page.add("node_netstat_Tcp_RetransSegs", int(uptime * 0.02))
     page.add("node_timex_maxerror_seconds", 0.0135)
-    page.add("node_timex_offset_seconds", round((chance(machine.seed, int(t / 64)) - 0.5) * 4e-5, 9))
+    drift = (chance(machine.seed, int(t / 64)) - 0.5) * 4e-5
+    page.add("node_timex_offset_seconds", round(machine.clock_offset + drift, 9))
     page.add("node_timex_sync_status", 1)
     page.add("node_textfile_scrape_error", 0)
     _self(page, t - uptime + 9)
 
 
 VMSTAT = (
-    ("oom_kill", 0), ("pgfault", 5200), ("pgmajfault", 0.08), ("pgpgin", 4000), ("pgpgout", 9800),
+    ("pgfault", 5200), ("pgmajfault", 0.08), ("pgpgin", 4000), ("pgpgout", 9800),
     ("pswpin", 0), ("pswpout", 0),
 )  # fmt: skip
 SOCKETS = (
@@ -365,10 +376,10 @@ def _mounts(page: Page, mounts: Iterable[Mount]) -> None:
             page.add(f"node_filesystem_{name}", value, of)
 
 
-def _hardware(page: Page, host: Host, machine: Machine) -> None:
+def _hardware(page: Page, host: Host, machine: Machine, forced: float | None) -> None:
     busy = min(1.0, machine.load / machine.cpus)
     for chip, celsius, high, critical in (
-        ("pci0000:00_0000:00_18_3", 41 + 34 * busy, 90, 95),
+        ("pci0000:00_0000:00_18_3", 41 + 34 * busy if forced is None else forced, 90, 95),
         ("nvme_nvme0", 38 + 12 * busy, 81.85, 84.85),
         ("nvme_nvme1", 37 + 12 * busy, 81.85, 84.85),
     ):
@@ -385,7 +396,6 @@ def _hardware(page: Page, host: Host, machine: Machine) -> None:
         "node_rapl_package_joules_total", joules, labels(index="0", path="/sys/class/powercap/intel-rapl:0")
     )
     page.add("node_edac_correctable_errors_total", 0, labels(controller="0"))
-    page.add("node_edac_uncorrectable_errors_total", 0, labels(controller="0"))
     page.add("node_dmi_info", 1, labels(
         bios_vendor="AMI", bios_version="2.8", board_name="H12SSW-NT", product_name="AS-1114S",
         system_vendor="Supermicro",
@@ -396,7 +406,7 @@ def _hardware(page: Page, host: Host, machine: Machine) -> None:
     ))  # fmt: skip
 
 
-def _zfs(page: Page, host: Host, uptime: float) -> None:
+def _zfs(page: Page, host: Host, uptime: float, now: str) -> None:
     size = int(host.memory * 0.01)
     for name, value in (
         ("c_max", size), ("c_min", size // 4), ("hits", int(uptime * 900)), ("misses", int(uptime * 11)),
@@ -404,7 +414,7 @@ def _zfs(page: Page, host: Host, uptime: float) -> None:
     ):  # fmt: skip
         page.add(f"node_zfs_arc_{name}", value)
     for state in ("degraded", "faulted", "offline", "online", "removed", "suspended", "unavail"):
-        page.add("node_zfs_zpool_state", int(state == "online"), labels(state=state, zpool="rpool"))
+        page.add("node_zfs_zpool_state", int(state == now), labels(state=state, zpool="rpool"))
 
 
 def _names(page: Page, name: str, kernel: str, version: str, debian: str) -> None:

@@ -248,3 +248,43 @@ def test_calls_are_counted_by_member_template_and_status(live: Live) -> None:
         ("pve1", "/nodes/{node}/qemu/{vmid}/config", 200): 2,
         ("pve2", "/cluster/status", 403): 1,
     }
+
+
+class TestWhatTheClusterThinksOfItself:
+    def test_hosts_that_nobody_sees_run_on_and_cost_the_quorum(self, live: Live) -> None:
+        def seen() -> tuple[int, list[int]]:
+            head, *nodes = live.data("/cluster/status")
+            return head["quorate"], [node["online"] for node in nodes]
+
+        with live.client.fault("corosync_down", "pve3"):
+            assert seen() == (1, [1, 1, 0])
+            node = next(n for n in live.data("/cluster/resources?type=node") if n["node"] == "pve3")
+            assert (node["status"], node["hastate"]) == ("offline", "unknown")
+            assert live.scrape("10.90.0.13", 9100).status_code == 200
+            with live.client.fault("corosync_down", "pve2"):
+                assert seen() == (0, [1, 0, 0])
+        assert seen() == (1, [1, 1, 1])
+
+    def test_ha_gives_up_on_a_guest_that_runs(self, live: Live) -> None:
+        with live.client.fault("ha_error", "102"):
+            (guest,) = [g for g in live.data("/cluster/resources?type=vm") if g["vmid"] == 102]
+            assert (guest["status"], guest["hastate"]) == ("running", "error")
+            states = {e["sid"]: e["crm_state"] for e in live.data("/cluster/ha/status/current") if "sid" in e}
+            assert (states["vm:102"], states["vm:101"]) == ("error", "started")
+
+    def test_what_ha_says_of_a_guest_doesnt_end_with_its_host(self, live: Live) -> None:
+        with live.client.fault("host_down", "pve2"), live.client.fault("ha_error", "103"):
+            (guest,) = [g for g in live.data("/cluster/resources?type=vm") if g["vmid"] == 103]
+            assert guest["hastate"] == "error"
+
+    def test_a_storage_that_one_host_cant_reach(self, live: Live) -> None:
+        with live.client.fault("storage_offline", "pve1"):
+            stores = live.data("/cluster/resources?type=storage")
+            assert [s["id"] for s in stores if s["status"] == "unknown"] == ["storage/pve1/nfs-backup"]
+
+    def test_a_subscription_that_ends(self, live: Live) -> None:
+        assert live.data("/nodes/pve1/subscription")["status"] == "notfound"
+        with live.client.fault("subscription_ends", "pve1", days=3):
+            found = live.data("/nodes/pve1/subscription")
+            assert found["status"] == "active"
+            assert time.strptime(found["nextduedate"], "%Y-%m-%d")

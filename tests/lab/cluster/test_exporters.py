@@ -128,6 +128,45 @@ def test_faults_show_in_the_exporters(lab: Lab, clock: Clock) -> None:
     assert latency > 0.02
 
 
+def test_faults_of_a_hosts_hardware_show_in_its_exporters(lab: Lab, clock: Clock) -> None:
+    host = lab.cluster.host["pve3"]
+    error, kill = "node_edac_uncorrectable_errors_total", "node_vmstat_oom_kill"
+    for kind in ("sensor_hot", "clock_skew", "memory_errors", "oom_kill", "oom_kill", "gpu_memory_full"):
+        lab.break_(kind, "pve3", 60, {})
+    lab.break_("zpool_broken", "pve3", 60, {"state": "degraded"})
+    clock.now += 30
+    _, samples = read(node.render_host(lab, host, clock.now))
+    chip = (("chip", "pci0000:00_0000:00_18_3"), ("sensor", "temp1"))
+    assert samples["node_hwmon_temp_celsius", chip] > samples["node_hwmon_temp_crit_celsius", chip]
+    assert samples["node_timex_offset_seconds", ()] == pytest.approx(0.2, abs=0.001)
+    assert (samples[error, (("controller", "0"),)], samples[kill, ()]) == (1, 2)
+    pool = {
+        dict(key[1])["state"]: value for key, value in samples.items() if key[0] == "node_zfs_zpool_state"
+    }
+    assert {state for state, value in pool.items() if value} == {"degraded"}
+    _, cards = read(gpu.render(lab, host, clock.now))
+    used = [value for key, value in cards.items() if key[0] == "nvidia_smi_memory_used_bytes"]
+    assert [value / card.memory for value, card in zip(used, host.gpus, strict=True)] == pytest.approx(
+        [0.98] * 2
+    )
+    clock.now += 60
+    _, samples = read(node.render_host(lab, host, clock.now))
+    # What has happened stays counted.
+    assert (samples[error, (("controller", "0"),)], samples[kill, ()]) == (1, 2)
+    assert samples["node_timex_offset_seconds", ()] == pytest.approx(0, abs=0.001)
+    _, others = read(node.render_host(lab, lab.cluster.host["pve1"], clock.now))
+    assert others[kill, ()] == 0
+
+
+def test_a_disk_that_fills_is_fuller_by_the_hour(lab: Lab, clock: Clock) -> None:
+    lab.break_("disk_filling", "102", None, {"used": 0.7, "per_hour": 0.2})
+    app = guest(lab, "win-app01")
+    volume = app.volumes[0]
+    assert lab.volume_used(102, volume, 0, clock.now + 3600) == pytest.approx(0.9)
+    assert lab.volume_used(102, volume, 0, clock.now + 36_000) == 1
+    assert lab.volume_used(102, volume, 1, clock.now) < 0.7
+
+
 def test_gpus_have_the_identity_that_joins_need(lab: Lab) -> None:
     text = gpu.render(lab, lab.cluster.host["pve3"], NOW)
     _, samples = read(text)

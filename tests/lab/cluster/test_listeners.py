@@ -135,6 +135,23 @@ class TestSinks:
         assert mail["subject"] == "[FIRING] Höst down"
         assert mail["body"] == "pve2 doesn't answer.\n"
 
+    def test_a_sink_that_refuses_keeps_nothing(self, live: Live) -> None:
+        live.client.clear_hooks()
+        live.client.clear_mail()
+        message = EmailMessage()
+        message["Subject"] = "[FIRING]"
+        with live.client.fault("delivery_refused", "alerts"), live.client.fault("delivery_refused", "mail"):
+            answer = requests.post(f"{live.control}/hooks/alerts", json={}, timeout=5)
+            assert answer.status_code == 500
+            assert requests.post(f"{live.control}/hooks/watchdog", json={}, timeout=5).ok
+            with (
+                smtplib.SMTP("127.0.0.1", live.running.smtp_port, timeout=5) as smtp,
+                pytest.raises(smtplib.SMTPDataError, match="451"),
+            ):
+                smtp.send_message(message, "alerts@example.com", ["ops@example.com"])
+        assert (live.client.hooks("alerts"), live.client.mail()) == ([], [])
+        assert requests.post(f"{live.control}/hooks/alerts", json={}, timeout=5).ok
+
 
 class TestCertificate:
     def test_a_client_that_trusts_the_authority_gets_through(self, live: Live) -> None:

@@ -172,6 +172,8 @@ def test_a_crash_can_leave_the_process_behind(lab: Lab) -> None:
         ("gpu_hot", "pve1", {}, "host pve1 has no GPU; there are guests 102, 111; hosts pve3"),
         ("gpu_hot", "101", {}, "guest 101 has no GPU"),
         ("token_revoked", "x@pve!y", {}, "there are the tokens discovery@pve!monitoring"),
+        ("gpu_memory_full", "101", {}, "guest 101 has no GPU"),
+        ("delivery_refused", "a/b", {}, "give the name of a webhook, or mail"),
         ("api_down", "somebody", {}, "hosts pve1, pve2, pve3; or all"),
         ("cpu_hog", "101", {"speed": 3}, "cpu_hog has no parameter speed; it has busy"),
         ("cpu_hog", "101", {"busy": "very"}, "busy is a number"),
@@ -187,7 +189,10 @@ def test_a_fault_that_cannot_be_says_what_can(
 
 
 def test_every_kind_has_a_target_that_works(lab: Lab) -> None:
-    targets = {"host": "pve3", "guest": "111", "member": "pve3", "token": "discovery@pve!monitoring"}
+    targets = {
+        "host": "pve3", "guest": "111", "member": "pve3", "token": "discovery@pve!monitoring",
+        "sink": "alerts",
+    }  # fmt: skip
     for name, kind in KINDS.items():
         for target in kind.targets:
             assert lab.break_(name, targets[target], 1, {}).kind == name
