@@ -152,8 +152,8 @@ _AT_ONCE = {
     "HostOomKill": "it has happened; the increase keeps it for a quarter of an hour",
     "PrometheusStorageFailing": "it has happened; the increase keeps it for half an hour",
     "AlertmanagerDeliveryFailing": "Alertmanager counts after its own retries",
-    "PrometheusConfigReloadFailed": "max_over_time asks for 5 bad minutes",
-    "AlertmanagerConfigReloadFailed": "max_over_time asks for 5 bad minutes",
+    "PrometheusConfigReloadFailed": "max_over_time asks for a bad minute",
+    "AlertmanagerConfigReloadFailed": "max_over_time asks for a bad minute",
     "GuestRebootLoop": "three restarts within an hour are the waiting time",
     # The waiting time stands in the query, so that a migration doesn't start it again.
     "GuestExporterMissing": "max_over_time and offset",
