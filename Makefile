@@ -40,6 +40,10 @@ test: .venv/.ready ## Lint, types and all layers of tests
 bench: .venv/.ready ## Measure what the README promises; ends in a table
 	@$(PYTHON) -m ops bench
 
+.PHONY: gameday
+gameday: .venv/.ready ## Break things in the simulated cluster, measure who is told when (OPTIONS=--critical)
+	@$(PYTHON) -m ops gameday $(OPTIONS)
+
 .PHONY: render
 render: .venv/.ready ## Write dashboards/rendered from the builders
 	@$(PYTHON) -m dashboards

@@ -16,6 +16,7 @@ from lab.images.errors import ImageError
 from lab.stack_config import StackConfigError
 from ops import benchmark, commands, pictures, testing
 from ops.console import OpsError, console
+from ops.gameday import command as gameday
 from ops.stack import selected
 from ops.up import up as bring_up
 
@@ -68,6 +69,7 @@ def bench(
 
 
 app.command(name="pictures")(pictures.main)
+app.command(name="gameday")(gameday.main)
 
 
 def main() -> None:
