@@ -138,6 +138,9 @@ class GameDay:
                     sample = self.watcher.sample()
                     engine.step(sample)
                     line(_where(engine, sample.at))
+        except KeyboardInterrupt:
+            note("broken off; putting everything back")
+            raise
         finally:
             with _undisturbed():
                 for text in undo(engine.stop()):

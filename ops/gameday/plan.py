@@ -45,7 +45,7 @@ DRILLS = (
     ),
     Drill(
         "host down",
-        (Break("host_down", "pve2"), Break("ha_error", "103", after=100)),
+        (Break("host_down", "pve2"), Break("ha_error", "103", after=45)),
         (_host("HostDown", "critical", "pve2"),),
         silences=(
             Alert("HaResourceFailed", "critical", {"vm_name": "win-sql01"}, within=300),

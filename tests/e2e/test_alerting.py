@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_ready")]
 # A critical alert of a guest on the dead host, which is held back, and the same one elsewhere, which is told.
 HOST_DOWN = replace(
     next(drill for drill in DRILLS if drill.name == "host down"),
-    breaks=(Break("host_down", "pve2"), Break("ha_error", "103", after=75)),
+    breaks=(Break("host_down", "pve2"), Break("ha_error", "103", after=45)),
     silences=(Alert("HaResourceFailed", "critical", {"vm_name": "win-sql01"}, within=240),),
 )
 SHORT = [HOST_DOWN, *(drill for drill in DRILLS if drill.name in {"HA gives up", "configuration broken"})]
