@@ -132,11 +132,12 @@ class Engine:
             one.undo.append(self.breaker.begin(one.ahead.pop(0)))
 
     def _mend(self, now: float) -> None:
-        held_up = {one.drill.during for one in self.running if one.mended is None}
-        held_up |= {drill.during for drill in self.waiting}
+        inside = {one.drill.during for one in self.running if one.mended is None}
+        awaited = {drill.during for drill in self.waiting}
         for one in self.running:
-            ready = one.told or one.late(now)
-            if one.mended is None and ready and one.drill.name not in held_up:
+            # One that wasn't told in time is waited for no longer, whoever was to run during it.
+            ready = one.drill.name not in awaited if one.told else one.late(now)
+            if one.mended is None and ready and one.drill.name not in inside:
                 self._undo(one)
                 one.mended = now
                 one.courses = [replace(course, mended=now) for course in one.courses]

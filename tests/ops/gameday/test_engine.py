@@ -142,6 +142,17 @@ def test_a_drill_goes_on_while_another_one_runs_during_it() -> None:
     ]  # fmt: skip
 
 
+def test_a_drill_that_is_never_told_doesnt_keep_the_one_during_it_for_ever() -> None:
+    silent = replace(LEAK, expects=(Alert("GuestDown", "critical", {"node": "pve1"}),))
+    world = World(delay=1e9)
+    engine = engine_of(world, silent, replace(STORM, during="leak"))
+    run(world, engine)
+    assert engine.done(world.now)
+    assert [line for line in breaks(world) if line.startswith("mend")] == [
+        "mend memory_leak", "mend disk_latency_storm",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("after", [1, 30, 65])
 def test_what_is_broken_when_it_is_broken_off_can_be_put_back(after: float) -> None:
     world = World()
