@@ -133,7 +133,7 @@ class Course:
 
     def _missing(self, name: str) -> str:
         if self.alert.severity == "none":
-            return f"the beats went on for {self.alert.within:.0f} s"
+            return f"the beats come too seldom, or went on for {self.alert.within:.0f} s"
         if self.firing is None:
             return f"{name} didn't fire within {self.alert.within:.0f} s" + (
                 " (pending)" if self.pending else ""
@@ -195,8 +195,11 @@ def _beats(course: Course, sample: Sample) -> Course:
     if course.mended is not None:
         again = min((beat for beat in sample.beats if beat > course.mended), default=None)
         return replace(course, present=False, resolved=course.resolved or again)
+    before = [beat for beat in sample.beats if beat <= course.since]
+    # Beats that come too seldom can't be seen to stop.
+    seldom = len(before) > 1 and before[-1] - before[-2] > BEAT_GAP_S
     last = max((beat for beat in sample.beats if beat <= sample.at), default=course.since)
-    quiet = sample.at - max(last, course.since) > BEAT_GAP_S
+    quiet = not seldom and sample.at - max(last, course.since) > BEAT_GAP_S
     return replace(course, present=True, webhook=course.webhook or (sample.at if quiet else None))
 
 

@@ -238,7 +238,7 @@ DRILLS = (
     Drill(
         "Prometheus stopped",
         (Break("container_stopped", "prometheus"),),
-        (Alert("Watchdog", "none", within=420),),
+        (Alert("Watchdog", "none", within=460),),
         long="Alertmanager beats on for the 4 minutes for which Prometheus vouches",
     ),
 )

@@ -86,7 +86,7 @@ def test_groups_are_by_alert_severity_and_node() -> None:
 
 def test_repeat_intervals_differ_by_severity() -> None:
     routes = {route["receiver"]: route["repeat_interval"] for route in rendered("minimal")["route"]["routes"]}
-    assert routes == {"watchdog": "1m", "critical": "1h", "warning": "4h", "info": "1d"}
+    assert routes == {"watchdog": "50s", "critical": "1h", "warning": "4h", "info": "1d"}
 
 
 def test_a_severity_is_muted_at_its_times_and_the_watchdog_never() -> None:

@@ -154,7 +154,12 @@ def test_the_dead_mans_switch_shows_when_the_beats_stop() -> None:
 
 
 def test_beats_that_go_on_are_a_problem() -> None:
-    assert Course(WATCHDOG, 10).problem() == "the beats went on for 400 s"
+    assert Course(WATCHDOG, 10).problem() == "the beats come too seldom, or went on for 400 s"
+
+
+def test_beats_that_come_too_seldom_cant_be_seen_to_stop() -> None:
+    course = observe(Course(WATCHDOG, 170), Sample(400, None, beats=(40.0, 160.0)))
+    assert course.webhook is None
 
 
 @pytest.mark.parametrize(
