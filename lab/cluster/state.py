@@ -9,8 +9,8 @@ from itertools import pairwise
 from math import floor, inf
 from typing import Any
 
+from .directory import Directory
 from .faults import GUEST_DOWN, KINDS, Entity, Fault, FaultBook, FaultError, parameters
-from .identities import TOKENS
 from .load import DAY, Curve, Segment, area_with, chance, rate_with, sawtooth, split_with
 from .model import Cluster, Guest, Host, Storage, Volume
 from .orders import Move, Orders
@@ -43,9 +43,14 @@ class Lab:
     faults: FaultBook = field(default_factory=FaultBook)
     orders: Orders = field(default_factory=Orders)
     provisioned: Provisioned = field(default_factory=Provisioned)
+    directory: Directory = field(init=False)
     _curves: dict[Entity, dict[str, Curve]] = field(default_factory=dict)
     _booted: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     _moved: dict[tuple[int, str, str], tuple[int, float, float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fill in who may do what."""
+        self.directory = Directory(self.settings.pve_release)
 
     @cached_property
     def epoch(self) -> float:
@@ -406,8 +411,9 @@ class Lab:
         return frozenset({guest.vmid}), frozenset()
 
     def _token_exists(self, kind: str, target: str) -> tuple[frozenset[int], frozenset[str]]:
-        if target not in TOKENS:
-            raise FaultError(f"{kind} can't be aimed at {target!r}; there are the tokens {', '.join(TOKENS)}")
+        if target not in self.directory.tokens:
+            there = ", ".join(self.directory.tokens)
+            raise FaultError(f"{kind} can't be aimed at {target!r}; there are the tokens {there}")
         return frozenset(), frozenset()
 
     def _on_host(self, kind: str, name: str, now: float) -> frozenset[int]:
@@ -416,6 +422,14 @@ class Lab:
         if kind not in ("host_down", "disk_latency_storm", "cpu_hog"):
             return frozenset()
         return frozenset(guest.vmid for guest in self.candidates(name) if self.location(guest, now) == name)
+
+    def pool(self, vmid: str) -> str:
+        """The pool that a guest is in, or ``""``."""
+        number = int(vmid) if vmid.isdigit() else 0
+        if guest := self.cluster.guest.get(number):
+            return guest.pool
+        machine = self.provisioned.machines.get(number)
+        return machine.pool if machine else ""
 
     def find_guest(self, target: str) -> Guest | None:
         """A guest by vmid, by id (qemu/101) or by name."""

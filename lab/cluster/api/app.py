@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from ..state import Lab
 from ..web import Hangup, Request, Response
-from . import access, cluster, content, guests, hardware, machines, nodes, tasks
+from . import access, acl, cluster, content, guests, hardware, machines, nodes, tasks, users
 from .agent import Agent
-from .auth import authenticate, privileges
+from .auth import Rightful, authenticate
 from .call import ApiError, Call, Written, as_json
 from .machine_config import PARAMETERS, indexed
 from .spoiling import Spoiler
@@ -82,7 +82,7 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("POST", f"{path}/ping", agent.ping),
         Route("POST", f"{path}/exec", agent.execute, frozenset({"command", "input-data"})),
     ]
-    return found + writes()
+    return found + writes() + governing()
 
 
 def writes() -> list[Route]:
@@ -116,6 +116,30 @@ def writes() -> list[Route]:
     ]  # fmt: skip
 
 
+def governing() -> list[Route]:
+    """Who there is and who may what."""
+    user = "/access/users/{userid}"
+    token = f"{user}/token/{{tokenid}}"
+    role = "/access/roles/{roleid}"
+    return [
+        Route("POST", "/access/users", users.create, users.USER | {"password", "userid"}),
+        Route("GET", user, users.read),
+        Route("PUT", user, users.change, users.USER | {"append"}),
+        Route("DELETE", user, users.delete),
+        Route("POST", token, users.create_token, users.TOKEN),
+        Route("GET", token, users.read_token),
+        Route("PUT", token, users.change_token, users.TOKEN),
+        Route("DELETE", token, users.delete_token),
+        Route("POST", "/access/roles", acl.create_role, frozenset({"privs", "roleid"})),
+        Route("GET", role, acl.read_role),
+        Route("PUT", role, acl.change_role, frozenset({"append", "privs"})),
+        Route("DELETE", role, acl.delete_role),
+        Route("GET", "/access/acl", acl.read),
+        Route("PUT", "/access/acl", acl.change,
+              frozenset({"delete", "groups", "path", "propagate", "roles", "tokens", "users"})),
+    ]  # fmt: skip
+
+
 @dataclass
 class Api:
     """The API that listens on port 8006 for every member."""
@@ -131,6 +155,7 @@ class Api:
         self._members = {name: h.name for h in self.lab.cluster.hosts for name in (h.name, h.address)}
         self._spoiler = Spoiler(self.lab)
         self._kept: dict[Any, Written] = {}
+        self._rightful = Rightful(self.lab)
         self.stats = Stats(self.lab)
         for route in routes(self.stats, Agent()):
             parts = route.template.strip("/").split("/")
@@ -209,9 +234,9 @@ class Api:
         _verify(route, query)
         self._spoiler.trouble(member)
         await self._reach(member, params.get("node", query.get("check-node")), t)
-        granted = privileges(lab, token, t)
+        rights = self._rightful.rights(token, t)
         data = await route.operation(
-            Call(lab, member, token, granted, params, query, lab.clock(), self.certificate, self._kept)
+            Call(lab, member, token, rights, params, query, lab.clock(), self.certificate, self._kept)
         )
         text = data.text if isinstance(data, Written) else as_json(data)
         return Response(200, b'{"data":%b}' % text, reason="OK")

@@ -2,7 +2,8 @@
 
 # ruff: noqa: TID252 - the package is `lab.cluster` here and `cluster` in its image
 
-from ..identities import TOKENS, Token
+from ..directory import Rights
+from ..identities import Token
 from ..state import Lab
 from .call import ApiError
 
@@ -18,29 +19,40 @@ def authenticate(lab: Lab, header: str, t: float) -> Token:
     if not header.startswith(SCHEME):
         raise ApiError(401, "No ticket")
     name, _, secret = header.removeprefix(SCHEME).partition("=")
-    token = TOKENS.get(name)
     revoked = any(fault.target == name for fault in lab.faults.active(t, "token_revoked"))
-    if token is not None and token.secret == secret and not revoked:
+    token = None if revoked else lab.directory.token(name, secret, t)
+    if token is not None:
         return token
-    raise ApiError(401, _why(lab, name, known=token is not None and not revoked))
+    raise ApiError(401, _why(lab, name, t, revoked=revoked))
 
 
-def _why(lab: Lab, name: str, *, known: bool) -> str:
+def _why(lab: Lab, name: str, t: float, *, revoked: bool) -> str:
     if lab.settings.pve_release >= 9:
         return "Authentication failed!"
     user, _, part = name.partition("!")
-    if known:
-        return "invalid token value!"
-    if user in {token.user for token in TOKENS.values()}:
+    known = lab.directory.tokens.get(name)
+    if user not in lab.directory.users:
+        return f"no such user ('{user}')"
+    if known is None or revoked:
         return f"no such token '{part}' for user '{user}'"
-    return f"no such user ('{user}')"
+    return f"token '{part}' access expired" if known.expired(t) else "invalid token value!"
 
 
-def privileges(lab: Lab, token: Token, t: float) -> frozenset[str]:
-    """What a token may do on ``/`` at ``t``."""
-    granted = token.privileges(lab.settings.pve_release)
-    for fault in lab.faults.active(t, "permission_lost"):
-        if fault.target == token.id:
-            lost = str(fault.params["privilege"])
-            granted = granted - {lost} if lost else frozenset()
-    return granted
+class Rightful:
+    """The rights of tokens, computed when something about them changed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._known: dict[str, tuple[int, Rights]] = {}
+
+    def rights(self, token: Token, t: float) -> Rights:
+        """What a token may do at ``t``."""
+        directory = self._lab.directory
+        faults = self._lab.faults.active(t, "permission_lost")
+        if lost := {str(fault.params["privilege"]) for fault in faults if fault.target == token.id}:
+            return Rights(directory, token, self._lab.pool, None if "" in lost else frozenset(lost))
+        version, rights = self._known.get(token.id, (-1, None))
+        if rights is None or version != directory.version:
+            rights = Rights(directory, token, self._lab.pool)
+            self._known[token.id] = directory.version, rights
+        return rights

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..directory import Rights
 from ..faults import Fault
 from ..identities import Token
 from ..model import Guest, Host
@@ -45,12 +46,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is authenticated; ``privileges`` hold on ``/`` and below."""
+    """A call that is authenticated."""
 
     lab: Lab
     member: str
     token: Token
-    privileges: frozenset[str]
+    rights: Rights
     params: Mapping[str, str]
     query: Mapping[str, str]
     t: float
@@ -62,9 +63,9 @@ class Call:
         """8 or 9."""
         return self.lab.settings.pve_release
 
-    def may(self, *privileges: str) -> bool:
-        """Whether the token has any of ``privileges``."""
-        return any(privilege in self.privileges for privilege in privileges)
+    def may(self, path: str, *privileges: str) -> bool:
+        """Whether the token has any of ``privileges`` on ``path``."""
+        return not self.rights.at(path).isdisjoint(privileges)
 
     def need(self, path: str, *privileges: str) -> None:
         """Refuse the call unless the token has one of ``privileges``.
@@ -72,7 +73,7 @@ class Call:
         Raises:
             ApiError: 403, naming the path and the privileges.
         """
-        if not self.may(*privileges):
+        if not self.may(path, *privileges):
             raise ApiError(403, f"Permission check failed ({path}, {'|'.join(privileges)})")
 
     @property

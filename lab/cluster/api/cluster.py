@@ -56,37 +56,55 @@ class Resources:
             parts += self._guests(call, rounds)
         if kind in ("", "node"):
             parts += self._nodes(call, rounds)
-        if kind in ("", "storage") and call.may("Datastore.Audit"):
-            parts += [known.storages_text for known in rounds]
+        if kind in ("", "storage"):
+            parts += self._storages(call, rounds)
         if kind in ("", "sdn", "network"):
             parts.append(items(_networks(call)))
         return Written(b"[%b]" % b",".join(filter(None, parts)))
 
     def _guests(self, call: Call, rounds: list[Round]) -> list[bytes]:
-        if not call.may("VM.Audit"):
-            return []
         others = [
             *self._stats.movers(call.t),
             *(machines.entry(machine, call.t) for machine in call.lab.provisioned.machines.values()),
         ]
-        if call.may("Pool.Audit"):
+        if call.rights.uniform and call.rights.at("/") >= {"VM.Audit", "Pool.Audit"}:
             return [*(known.guests_text for known in rounds), items(others)]
         guests = [*(guest for known in rounds for guest in known.guests), *others]
-        return [items([{key: value for key, value in guest.items() if key != "pool"} for guest in guests])]
+        return [
+            items([_seen(call, guest) for guest in guests if call.may(f"/vms/{guest['vmid']}", "VM.Audit")])
+        ]
 
     def _nodes(self, call: Call, rounds: list[Round]) -> list[bytes]:
-        if call.may("Sys.Audit"):
-            return [known.node_text for known in rounds]
-        return [items([self._stats.host(host, call.t, audit=False) for host in call.lab.cluster.hosts])]
+        return [
+            known.node_text
+            if call.may(f"/nodes/{host.name}", "Sys.Audit")
+            else items([self._stats.host(host, call.t, audit=False)])
+            for host, known in zip(call.lab.cluster.hosts, rounds, strict=True)
+        ]
+
+    def _storages(self, call: Call, rounds: list[Round]) -> list[bytes]:
+        if call.rights.uniform and call.may("/", "Datastore.Audit"):
+            return [known.storages_text for known in rounds]
+        found = [storage for known in rounds for storage in known.storages]
+        return [items([s for s in found if call.may(f"/storage/{s['storage']}", "Datastore.Audit")])]
+
+
+def _seen(call: Call, guest: Entry) -> Entry:
+    if call.may(f"/pool/{guest.get('pool', '')}", "Pool.Audit"):
+        return guest
+    return {key: value for key, value in guest.items() if key != "pool"}
+
+
+def _visible_pools(call: Call) -> list[str]:
+    return [name for name in call.lab.cluster.pools if call.may(f"/pool/{name}", "Pool.Audit")]
 
 
 def _pools(call: Call) -> list[Entry]:
-    names = call.lab.cluster.pools if call.may("Pool.Audit") else ()
-    return [{"id": f"/pool/{name}", "pool": name, "type": "pool"} for name in names]
+    return [{"id": f"/pool/{name}", "pool": name, "type": "pool"} for name in _visible_pools(call)]
 
 
 def _networks(call: Call) -> list[Entry]:
-    if not call.may("SDN.Audit"):
+    if not call.may("/sdn/zones/localnetwork", "SDN.Audit"):
         return []
     names = [(h.name, "ok" if call.lab.joined(h.name, call.t) else "unknown") for h in call.lab.cluster.hosts]
     if call.release < 9:
@@ -155,7 +173,7 @@ def _service(call: Call, guest: Guest) -> Entry:
 
 async def tasks(call: Call) -> Any:
     """GET /cluster/tasks: the recent migrations, stops and reboots. A guest that died left none."""
-    if not call.may("Sys.Audit"):
+    if not call.may("/", "Sys.Audit"):
         return []
     found = [*_migrations(call), *_power(call)]
     return sorted(found, key=lambda task: -task["starttime"])[:25]
@@ -232,23 +250,21 @@ EXPORTED = (
 
 async def storage(call: Call) -> Any:
     """GET /storage: the storages as they are configured."""
-    if not call.may("Datastore.Audit", "Datastore.AllocateSpace"):
-        return []
     wanted = call.query.get("type")
     return [
         {"storage": s.name, "type": s.type, "content": s.content, "digest": "a" * 40, **dict(s.options)}
         for s in call.lab.cluster.storages
         if wanted in (None, s.type)
+        if call.may(f"/storage/{s.name}", "Datastore.Audit", "Datastore.AllocateSpace")
     ]  # fmt: skip
 
 
 async def pools(call: Call) -> Any:
     """GET /pools: without Pool.Audit none; the members of the one that is asked for by its name."""
-    if not call.may("Pool.Audit"):
-        return []
     wanted = call.query.get("poolid")
     if wanted is None:
-        return [{"poolid": name} for name in call.lab.cluster.pools]
+        return [{"poolid": name} for name in _visible_pools(call)]
+    call.need(f"/pool/{wanted}", "Pool.Audit")
     if wanted not in call.lab.cluster.pools:
         raise ApiError(500, f"pool '{wanted}' does not exist")
     made = [machines.entry(machine, call.t) for machine in call.lab.provisioned.machines.values()]

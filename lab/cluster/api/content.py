@@ -36,8 +36,9 @@ async def url_metadata(call: Call) -> Any:
 
 
 def _may_reach_out(call: Call) -> None:
-    if not call.may("Sys.AccessNetwork") and not {"Sys.Audit", "Sys.Modify"} <= call.privileges:
-        raise ApiError(403, f"Permission check failed (/nodes/{call.params['node']}, Sys.AccessNetwork)")
+    node = f"/nodes/{call.params['node']}"
+    if not call.rights.at("/") >= {"Sys.Audit", "Sys.Modify"}:
+        call.need(node, "Sys.AccessNetwork")
 
 
 async def download(call: Call) -> Any:

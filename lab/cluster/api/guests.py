@@ -23,13 +23,12 @@ async def lxc(call: Call) -> Any:
 
 
 def _list(call: Call, kind: str) -> list[Entry]:
-    if not call.may("VM.Audit"):
-        return []
     here = call.params["node"]
     return [
         current(call, guest)
         for guest in call.lab.candidates(here)
         if guest.kind == kind and call.lab.location(guest, call.t) == here
+        if call.may(f"/vms/{guest.vmid}", "VM.Audit")
     ]
 
 

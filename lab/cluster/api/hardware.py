@@ -49,20 +49,19 @@ def _device(device: Device, group: int, *, verbose: bool) -> Entry:
 
 async def mappings(call: Call) -> Any:
     """GET /cluster/mapping/pci: what the token may not see is left out without a word."""
-    if not call.may(*SEEING):
-        return []
     node = call.query.get("check-node")
     return [
         _mapping(call.lab.cluster, mapping)
         | {"id": mapping.name}
         | ({} if node is None else {"checks": _checks(mapping, node)})
         for mapping in call.lab.cluster.mappings
+        if call.may(f"/mapping/pci/{mapping.name}", *SEEING)
     ]
 
 
 async def mapping(call: Call) -> Any:
     """GET /cluster/mapping/pci/{id}: its answer doesn't repeat the id."""
-    if not call.may(*SEEING):
+    if not call.may(f"/mapping/pci/{call.params['id']}", *SEEING):
         # Where any of several checks would do, Proxmox VE doesn't say which ones failed.
         raise ApiError(403, "Permission check failed")
     wanted = call.params["id"]

@@ -195,9 +195,8 @@ async def status(call: Call) -> Any:
 async def qemu(call: Call) -> Any:
     """GET /nodes/{node}/qemu."""
     found = await guests.qemu(call)
-    if call.may("VM.Audit"):
-        here = [m for m in call.lab.provisioned.machines.values() if m.node == call.params["node"]]
-        for machine in here:
+    for machine in call.lab.provisioned.machines.values():
+        if machine.node == call.params["node"] and call.may(f"/vms/{machine.vmid}", "VM.Audit"):
             item = entry(machine, call.t) | {"cpus": _number(machine, "cores")}
             found.append({k: v for k, v in item.items() if k not in NOT_LISTED})
     return found

@@ -35,7 +35,7 @@ class Nodes:
                 found.append(entry | {"status": "offline"})
                 continue
             entry |= {"status": "online", "level": ""}
-            if call.may("Sys.Audit"):
+            if call.may(f"/nodes/{host.name}", "Sys.Audit"):
                 node = self._stats.round(host, call.t).node
                 entry |= {key: node[key] for key in USAGE}
             if call.certificate is not None:
@@ -92,10 +92,10 @@ async def subscription(call: Call) -> Any:
 
 async def storage(call: Call) -> Any:
     """GET /nodes/{node}/storage."""
-    if not call.may("Datastore.Audit", "Datastore.AllocateSpace"):
-        return []
     found = []
     for item in call.lab.cluster.storages:
+        if not call.may(f"/storage/{item.name}", "Datastore.Audit", "Datastore.AllocateSpace"):
+            continue
         size = storage_size(item)
         part = call.lab.storage_used(item, call.host, call.t)
         used = int(size * part)
@@ -112,7 +112,7 @@ def _jobs(call: Call) -> Iterator[tuple[Entry, Guest]]:
     names = [host.name for host in call.lab.cluster.hosts]
     here = call.params["node"]
     guest = next((g for g in call.lab.cluster.guests if g.managed and g.home == here and not g.away), None)
-    if guest is not None and call.may("VM.Audit"):
+    if guest is not None and call.may(f"/vms/{guest.vmid}", "VM.Audit"):
         target = names[(names.index(here) + 1) % len(names)]
         yield {
             "id": f"{guest.vmid}-0", "type": "local", "source": here, "target": target, "guest": guest.vmid,

@@ -91,13 +91,14 @@ PATHS = [
     "/cluster/mapping/pci", "/cluster/mapping/pci?check-node=pve2", "/cluster/mapping/pci/l40s",
 ]  # fmt: skip
 
-# What is there only after somebody made it.
+# What is there only after somebody made it, or is shown to those who may change it.
 MADE = [
     "/cluster/resources?type=vm", "/nodes/pve1/qemu", "/nodes/pve1/qemu/900/config",
     "/nodes/pve1/qemu/900/status/current", "/nodes/pve1/storage/local/content",
     "/nodes/pve1/storage/local-lvm/content", "/nodes/pve1/query-url-metadata?url=https://example.com/a.img",
     "/nodes/pve1/storage/local/content/local:import%2Fdebian.qcow2",
-    "/nodes/pve1/storage/local-lvm/content/vm-900-disk-0",
+    "/nodes/pve1/storage/local-lvm/content/vm-900-disk-0", "/access/acl", "/access/users/discovery@pve",
+    "/access/users/discovery@pve/token/monitoring", "/access/roles/PVEAuditor",
 ]  # fmt: skip
 
 
@@ -105,6 +106,7 @@ MADE = [
 NAMES = (
     ("node", "nodes"), ("vmid", "qemu"), ("vmid", "lxc"), ("id", "replication"), ("storage", "storage"),
     ("volume", "content"), ("upid", "tasks"), ("id", "pci"),
+    ("userid", "users"), ("tokenid", "token"), ("roleid", "roles"),
 )  # fmt: skip
 
 
