@@ -18,13 +18,15 @@ from components.grafana_content import GrafanaContent, GrafanaContentArgs
 from components.images import Service
 from components.monitoring_vm import monitoring_vm
 from components.prometheus import Prometheus
+from components.pve_access import with_tokens
 from components.pve_exporter import PveExporter
 from components.service import ServiceArgs
 
-settings, secrets = configuration.load(Path())
+settings, given = configuration.load(Path())
 plan = topology.plan(settings)
 
-vm = monitoring_vm(settings, secrets)
+secrets = with_tokens(settings, given)
+vm = monitoring_vm(settings, given)
 hosts = {
     host.key: DockerHost(
         f"host-{host.key}",

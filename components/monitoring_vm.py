@@ -11,12 +11,9 @@ import pulumi_command as command
 import pulumi_proxmoxve as proxmoxve
 from pulumi_command import remote
 
+from components.cluster_provider import cluster_provider
 from components.render.vm_setup import setup_script
 from components.settings import ProxmoxDocker, Secret, Secrets, StackSettings
-
-# The provider opens SSH to whatever address the API reports for a node as soon as a resource needs it. None
-# here does; were one added, it would fail at this port (discard) instead of logging in to somebody.
-NO_SSH = ("127.0.0.1", 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +45,13 @@ class MonitoringVm(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._args = name, args
-        provider = self._cluster()
+        provider = cluster_provider(
+            f"{name}-proxmoxve", args.settings, args.token, self, nodes=[args.machine.node]
+        )
         child = pulumi.ResourceOptions(parent=self, provider=provider)
         self.vm = self._machine(self._image(child), child)
         self.ready: pulumi.Resource = self._gate() if args.wait else self.vm
         self.register_outputs({"vm_id": self.vm.vm_id})
-
-    def _cluster(self) -> proxmoxve.Provider:
-        cluster, (address, port) = self._args.settings.cluster, NO_SSH
-        return proxmoxve.Provider(
-            f"{self._key}-proxmoxve",
-            endpoint=cluster.endpoints[0],
-            api_token=pulumi.Output.secret(self._args.token),
-            # The provider takes no CA certificate: it trusts what the machine that runs Pulumi trusts, which
-            # on Linux is also the file that the environment variable SSL_CERT_FILE names.
-            insecure=not cluster.verify_tls,
-            ssh=proxmoxve.ProviderSshArgs(
-                agent=False,
-                nodes=[
-                    proxmoxve.ProviderSshNodeArgs(name=self._args.machine.node, address=address, port=port)
-                ],
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
     def _image(self, child: pulumi.ResourceOptions) -> proxmoxve.download.File:
         machine = self._args.machine

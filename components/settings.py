@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, ip_address
 from pathlib import Path
@@ -44,8 +45,10 @@ from components.words import (
     Name,
     NonEmpty,
     Pattern,
+    PoolId,
     Port,
     PublicKey,
+    Release,
     Size,
     Tag,
     TimeZone,
@@ -99,7 +102,7 @@ class Secret(StrEnum):
     REMOTE_WRITE_PASSWORD = "remoteWritePassword"
 
 
-ALWAYS_REQUIRED = (Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN, Secret.GRAFANA_ADMIN_PASSWORD)
+ALWAYS_REQUIRED = (Secret.GRAFANA_ADMIN_PASSWORD,)
 
 # The secret without which a channel can't deliver.
 CHANNEL_SECRETS: Mapping[Channel, Secret] = {
@@ -136,6 +139,31 @@ class Cluster(Model):
     def _ca_needs_verification(self) -> Self:
         if self.ca_file is not None and not self.verify_tls:
             raise problem("caFile and verifyTls: false contradict each other; remove one of them")
+        return self
+
+
+class Access(Model):
+    """Who may read the cluster: whether the users and tokens of discovery and pve-exporter are made here."""
+
+    manage: bool = False
+    # Which privileges there are follows from it: the API isn't asked, so that a preview needs none.
+    release: Release = 9
+    # Only guests of these pools are seen; hosts and storages always are.
+    pools: tuple[PoolId, ...] = ()
+    # On 8 this takes VM.Monitor, with which the token can run commands in guests as well.
+    guest_agent: bool = False
+    # Another number makes other tokens; the old ones go when nobody uses them any more.
+    token_generation: PositiveInt = 1
+    # The day on which the tokens end, UTC; a later one prolongs the same tokens.
+    token_expires: date | None = None
+
+    @model_validator(mode="after")
+    def _not_expired(self) -> Self:
+        if self.token_expires is not None and self.token_expires <= datetime.now(UTC).date():
+            raise problem(
+                f"the tokens expired on {self.token_expires} (tokenExpires): nothing is watched with them; "
+                "write a later day, which prolongs them as they are"
+            )
         return self
 
 
@@ -494,6 +522,7 @@ class StackSettings(Model):
 
     cluster: Cluster
     alerting: Alerting
+    access: Access = Access()
     docker: Docker = LocalDocker()
     network: Network = Network()
     prometheus: Prometheus = Prometheus()
@@ -526,10 +555,44 @@ class StackSettings(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tokens_can_be_made(self) -> Self:
+        given = (self.cluster.discovery_token_id, self.cluster.exporter_token_id)
+        if not self.access.manage:
+            return self
+        for ident in given:
+            if not ident.partition("!")[0].endswith("@pve"):
+                raise problem(
+                    f"access.manage makes the users of the tokens, and only in the realm pve, but there is "
+                    f"{ident}; write user@pve!name in cluster.discoveryTokenId and cluster.exporterTokenId"
+                )
+        if given[0] == given[1]:
+            raise problem(
+                f"access.manage makes a token for each, but both are {given[0]}; give "
+                "cluster.discoveryTokenId and cluster.exporterTokenId different names"
+            )
+        return self
+
+    @property
+    def discovery_token_id(self) -> str:
+        """Id of the token that discovery uses."""
+        return self._generation(self.cluster.discovery_token_id)
+
+    @property
+    def exporter_token_id(self) -> str:
+        """Id of the token that pve-exporter uses."""
+        return self._generation(self.cluster.exporter_token_id)
+
+    def _generation(self, ident: str) -> str:
+        number = self.access.token_generation if self.access.manage else 1
+        return ident if number == 1 else f"{ident}-{number}"
+
     def required_secrets(self) -> tuple[Secret, ...]:
         """Secret keys that this configuration can't do without."""
         needed = [*ALWAYS_REQUIRED]
-        if isinstance(self.docker, ProxmoxDocker):
+        if not self.access.manage:
+            needed += [Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN]
+        if self.access.manage or isinstance(self.docker, ProxmoxDocker):
             needed.append(Secret.PVE_PROVISIONING_TOKEN)
         needed += [
             CHANNEL_SECRETS[c] for c in sorted(self.alerting.routes.channels()) if c in CHANNEL_SECRETS
@@ -555,6 +618,10 @@ class Secrets:
 
     def __getitem__(self, secret: Secret) -> pulumi.Output[str]:
         return self._values[secret]
+
+    def replaced(self, values: Mapping[Secret, pulumi.Output[str]]) -> Secrets:
+        """The same with other values for some, or with more."""
+        return Secrets({**self._values, **values})
 
 
 class Problem(Model):

@@ -201,6 +201,24 @@ def _check_pattern(value: str) -> str:
     return value
 
 
+def _check_release(value: int) -> int:
+    if value < 8:
+        raise problem(
+            f"Proxmox VE {value} is not supported: it gets no security updates any more, and its API can't "
+            "say what the dashboards show; upgrade the cluster, then write 8 or 9"
+        )
+    if value > 9:
+        raise problem(f"Proxmox VE {value} is not known here; write 8 or 9")
+    return value
+
+
+def _check_pool(value: str) -> str:
+    # pve-access-control: a name, or up to three of them by slashes since 8.1 (nested pools).
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}", value):
+        raise problem(f"{value!r} is not a pool; write its name as Datacenter > Permissions > Pools shows it")
+    return value
+
+
 def _check_unix_user(value: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
         raise problem(f"{value!r} is not a user name; write small letters, digits, - and _, e.g. monitoring")
@@ -264,6 +282,8 @@ Checksum = Annotated[str, AfterValidator(_check_checksum)]
 PublicKey = Annotated[str, AfterValidator(_check_public_key)]
 Tag = Annotated[str, AfterValidator(_check_tag)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Release = Annotated[int, AfterValidator(_check_release)]
+PoolId = Annotated[str, AfterValidator(_check_pool)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
 # Proxmox VE's own range (pve-vmid).
 VmId = Annotated[int, Field(ge=100, le=999_999_999)]

@@ -78,6 +78,14 @@ def use_event_loop() -> None:
     asyncio.set_event_loop(_loop())
 
 
+# Components whose resources are made through the Proxmox VE provider, and what to do instead.
+NEEDS_THE_CLI = {
+    "pve-monitoring:components:PveAccess": "access.manage makes users and API tokens on the cluster, which "
+    "takes the Pulumi CLI; install it, or set access.manage to false, make the tokens by hand (README.md, In "
+    "production) and give them as the secrets pveDiscoveryToken and pveExporterToken",
+}
+
+
 class _Monitor(mocks.Mocks):
     """Creates each resource at the moment the program registers it."""
 
@@ -86,6 +94,8 @@ class _Monitor(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         handler = self._handlers.get(args.typ)
+        if args.typ in NEEDS_THE_CLI:
+            raise ApplyError(NEEDS_THE_CLI[args.typ])
         if handler is None:
             if args.typ.startswith(("pve-monitoring:", "pulumi:")):
                 return args.name, dict(args.inputs)

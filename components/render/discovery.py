@@ -15,7 +15,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
     cluster, discovery, ports = settings.cluster, settings.discovery, settings.scrape.exporter_ports
     values: dict[str, str | None] = {
         "PVE_ENDPOINTS": ",".join(cluster.endpoints),
-        "PVE_TOKEN_ID": cluster.discovery_token_id,
+        "PVE_TOKEN_ID": settings.discovery_token_id,
         "PVE_TOKEN_SECRET_FILE": TOKEN_FILE,
         "PVE_CA_FILE": CA_FILE if cluster.ca_file is not None else None,
         "PVE_VERIFY_TLS": str(cluster.verify_tls).lower(),

@@ -22,7 +22,7 @@ def pve_yml(settings: StackSettings, token: str) -> str:
         settings: the stack's settings.
         token: secret part of the exporter's API token, a UUID.
     """
-    user, _, token_name = settings.cluster.exporter_token_id.partition("!")
+    user, _, token_name = settings.exporter_token_id.partition("!")
     verify: bool | str = settings.cluster.verify_tls
     if settings.cluster.ca_file is not None:
         verify = CA_FILE

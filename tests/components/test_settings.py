@@ -267,6 +267,7 @@ def test_missing_secrets_are_listed_with_the_command_that_sets_them() -> None:
     found = problems(EXAMPLES["all-channels"], frozenset())
     assert set(found) == {
         *ALWAYS_REQUIRED,
+        *("pveDiscoveryToken", "pveExporterToken"),
         *("smtpPassword", "webhookUrl", "slackUrl", "teamsUrl", "discordUrl", "telegramToken"),
         "pagerdutyRoutingKey",
     }
@@ -284,6 +285,62 @@ def test_a_secret_in_plain_text_is_refused_and_not_repeated(secret: Secret) -> N
 
 def test_a_misspelt_secret_is_told() -> None:
     assert "no secret is known by that name" in problems(MINIMAL, ALL_SECRETS | {"slackURL"})["slackURL"]
+
+
+def test_made_tokens_take_the_provisioning_token_instead_of_their_own() -> None:
+    needed = settings(EXAMPLES["managed"]).required_secrets()
+    assert Secret.PVE_PROVISIONING_TOKEN in needed
+    assert not {Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN} & set(needed)
+
+
+def test_tokens_are_given_unless_somebody_asks_for_them_to_be_made() -> None:
+    made = settings(MINIMAL)
+    assert not made.access.manage
+    assert Secret.PVE_PROVISIONING_TOKEN not in made.required_secrets()
+    # A generation means nothing for tokens that somebody else made.
+    other = settings(changed("access.tokenGeneration", 7))
+    assert other.discovery_token_id == other.cluster.discovery_token_id
+
+
+def test_a_generation_is_part_of_the_tokens_names() -> None:
+    made = settings(changed("access", {"manage": True}))
+    assert (made.discovery_token_id, made.exporter_token_id) == (
+        "discovery@pve!monitoring",
+        "exporter@pve!monitoring",
+    )
+    later = settings(changed("access", {"manage": True, "tokenGeneration": 2}))
+    assert (later.discovery_token_id, later.exporter_token_id) == (
+        "discovery@pve!monitoring-2",
+        "exporter@pve!monitoring-2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "words"),
+    [
+        ({"release": 7}, "access.release", "Proxmox VE 7 is not supported"),
+        ({"release": 10}, "access.release", "not known here"),
+        ({"tokenExpires": "2024-02-29"}, "access", "the tokens expired on 2024-02-29"),
+        ({"tokenExpires": "soon"}, "access.tokenExpires", "valid date"),
+        ({"tokenGeneration": 0}, "access.tokenGeneration", "greater than 0"),
+        ({"pools": ["my pool"]}, "access.pools[0]", "is not a pool"),
+    ],
+)
+def test_what_access_cannot_be_is_told(change: dict[str, Any], key: str, words: str) -> None:
+    found = problems(changed("access", {"manage": True, **change}))
+    assert list(found) == [key]
+    assert words in found[key]
+
+
+@pytest.mark.parametrize(
+    ("ident", "words"),
+    [("root@pam!monitoring", "only in the realm pve"), ("exporter@pve!monitoring", "different names")],
+)
+def test_a_token_that_cannot_be_made_is_told(ident: str, words: str) -> None:
+    values = changed("cluster.discoveryTokenId", ident, changed("access", {"manage": True}))
+    assert words in problems(values)["(stack)"]
+    del values["access"]
+    settings(values)
 
 
 @pytest.mark.parametrize(
@@ -316,12 +373,13 @@ def test_endpoints_get_the_api_port() -> None:
 
 def test_load_reads_the_stack_config_and_keeps_secrets_closed() -> None:
     plain = {f"pve-monitoring:{k}": json.dumps(v) for k, v in MINIMAL.items()}
-    secret = {f"pve-monitoring:{k}": f"value-of-{k}" for k in (*ALWAYS_REQUIRED, Secret.WEBHOOK_URL)}
+    given = (*settings(MINIMAL).required_secrets(), Secret.WEBHOOK_URL)
+    secret = {f"pve-monitoring:{k}": f"value-of-{k}" for k in given}
     pulumi.runtime.set_all_config({**plain, **secret}, list(secret))
 
     async def load() -> tuple[StackSettings, configuration.Secrets, str | None]:
         made, secrets = configuration.load(ROOT)
-        values = [await secrets[secret].future() for secret in (*ALWAYS_REQUIRED, Secret.WEBHOOK_URL)]
+        values = [await secrets[secret].future() for secret in given]
         assert await secrets[Secret.WEBHOOK_URL].is_secret()
         return made, secrets, values[-1]
 

@@ -93,6 +93,24 @@ PROXMOX: dict[str, Any] = {
 }
 
 
+MANAGED: dict[str, Any] = {
+    **MINIMAL,
+    "cluster": {
+        **MINIMAL["cluster"],
+        "discoveryTokenId": "monitoring@pve!discovery",
+        "exporterTokenId": "monitoring@pve!exporter",
+    },
+    "access": {
+        "manage": True,
+        "release": 8,
+        "guestAgent": True,
+        "pools": ["windows", "tenants/acme"],
+        "tokenGeneration": 2,
+        "tokenExpires": "2999-12-31",
+    },
+}
+
+
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
     own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
@@ -112,6 +130,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "all-channels": ALL_CHANNELS,
     "lean-with-everything": LEAN_WITH_EVERYTHING,
     "proxmox": PROXMOX,
+    "managed": MANAGED,
     "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
     "production": _without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
 }

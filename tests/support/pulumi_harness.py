@@ -92,13 +92,17 @@ class Recording:
 
 
 class _Mocks(mocks.Mocks):
-    def __init__(self, outputs: Mapping[str, Mapping[str, Any]]) -> None:
-        self._outputs = outputs
+    def __init__(
+        self, outputs: Mapping[str, Mapping[str, Any]], calls: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._outputs, self._calls = outputs, calls
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         return f"{args.name}-id", {**args.inputs, **self._outputs.get(args.typ, {})}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token in self._calls:
+            return {**args.args, **self._calls[args.token]}, []
         raise AssertionError(f"the program calls {args.token}: an invoke fails while its provider is unknown")
 
 
@@ -130,6 +134,7 @@ def deploy(
     secrets: Mapping[str, str] | None = None,
     preview: bool = False,
     outputs: Mapping[str, Mapping[str, Any]] | None = None,
+    calls: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Recording:
     """Run a program and return what it registered.
 
@@ -139,9 +144,10 @@ def deploy(
         secrets: secret values by full key.
         preview: outputs that the provider computes stay unknown.
         outputs: further outputs by type token.
+        calls: what the functions of providers answer, by their tokens; in a preview none may be called.
     """
     recording = Recording()
-    mocks_ = _Mocks({**DEFAULT_OUTPUTS, **(outputs or {})})
+    mocks_ = _Mocks({**DEFAULT_OUTPUTS, **(outputs or {})}, {} if preview else calls or {})
     monitor = _RecordingMonitor(mocks_, recording)
     values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (config or {}).items()}
     pulumi.runtime.set_all_config({**values, **(secrets or {})}, list(secrets or {}))
