@@ -11,6 +11,7 @@ from typing import Any
 
 from .directory import Directory
 from .faults import GUEST_DOWN, KINDS, Entity, Fault, FaultBook, FaultError, parameters
+from .firewalls import Firewalls
 from .load import DAY, Curve, Segment, area_with, chance, rate_with, sawtooth, split_with
 from .model import Cluster, Guest, Host, Storage, Volume
 from .orders import Move, Orders
@@ -44,6 +45,7 @@ class Lab:
     orders: Orders = field(default_factory=Orders)
     provisioned: Provisioned = field(default_factory=Provisioned)
     directory: Directory = field(init=False)
+    firewalls: Firewalls = field(default_factory=Firewalls)
     _curves: dict[Entity, dict[str, Curve]] = field(default_factory=dict)
     _booted: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     _moved: dict[tuple[int, str, str], tuple[int, float, float, float]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from ..state import Lab
 from ..web import Hangup, Request, Response
-from . import access, acl, cluster, content, guests, hardware, machines, nodes, tasks, users
+from . import access, acl, cluster, content, firewall, guests, hardware, machines, nodes, tasks, users
 from .agent import Agent
 from .auth import Rightful, authenticate
 from .call import ApiError, Call, Written, as_json
@@ -82,7 +82,7 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("POST", f"{path}/ping", agent.ping),
         Route("POST", f"{path}/exec", agent.execute, frozenset({"command", "input-data"})),
     ]
-    return found + writes() + governing()
+    return found + writes() + governing() + firewalls()
 
 
 def writes() -> list[Route]:
@@ -137,6 +137,46 @@ def governing() -> list[Route]:
         Route("GET", "/access/acl", acl.read),
         Route("PUT", "/access/acl", acl.change,
               frozenset({"delete", "groups", "path", "propagate", "roles", "tokens", "users"})),
+    ]  # fmt: skip
+
+
+def firewalls() -> list[Route]:
+    """The firewalls: options and rules of the cluster, of nodes and machines; groups and IP sets."""
+    cluster_, node, machine = (
+        "/cluster/firewall",
+        "/nodes/{node}/firewall",
+        "/nodes/{node}/qemu/{vmid}/firewall",
+    )
+    group, ipset = f"{cluster_}/groups/{{group}}", f"{cluster_}/ipset/{{name}}"
+    found = []
+    scopes = ((cluster_, firewall.CLUSTER), (node, firewall.NODE), (machine, firewall.MACHINE))
+    for scope, options in scopes:
+        found.append(Route("GET", f"{scope}/options", firewall.read_options))
+        found.append(
+            Route("PUT", f"{scope}/options", firewall.change_options, options | {"delete", "digest"})
+        )
+    for rules in (f"{cluster_}/rules", f"{node}/rules", f"{machine}/rules", group):
+        fields = firewall.FIELDS | {"digest", "pos"}
+        found += [
+            Route("GET", rules, firewall.list_rules),
+            Route("POST", rules, firewall.add_rule, fields),
+            Route("GET", f"{rules}/{{pos}}", firewall.read_rule),
+            Route("PUT", f"{rules}/{{pos}}", firewall.change_rule, fields | {"delete", "moveto"}),
+            Route("DELETE", f"{rules}/{{pos}}", firewall.delete_rule, frozenset({"digest"})),
+        ]
+    return [
+        *found,
+        Route("GET", f"{cluster_}/groups", firewall.list_groups),
+        Route("POST", f"{cluster_}/groups", firewall.add_group,
+              frozenset({"comment", "digest", "group", "rename"})),
+        Route("DELETE", group, firewall.delete_group),
+        Route("GET", f"{cluster_}/ipset", firewall.list_ipsets),
+        Route("POST", f"{cluster_}/ipset", firewall.add_ipset,
+              frozenset({"comment", "digest", "name", "rename"})),
+        Route("GET", ipset, firewall.read_ipset),
+        Route("POST", ipset, firewall.add_entry, frozenset({"cidr", "comment", "nomatch"})),
+        Route("DELETE", ipset, firewall.delete_ipset, frozenset({"force"})),
+        Route("DELETE", f"{ipset}/{{cidr}}", firewall.delete_entry, frozenset({"digest"})),
     ]  # fmt: skip
 
 

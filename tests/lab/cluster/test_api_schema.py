@@ -17,6 +17,7 @@ from lab.cluster.identities import PROVISIONER
 from lab.cluster.state import Lab
 
 from .conftest import Live
+from .test_firewalls import RULES, fill
 from .test_provisioning import make
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,7 +99,11 @@ MADE = [
     "/nodes/pve1/storage/local-lvm/content", "/nodes/pve1/query-url-metadata?url=https://example.com/a.img",
     "/nodes/pve1/storage/local/content/local:import%2Fdebian.qcow2",
     "/nodes/pve1/storage/local-lvm/content/vm-900-disk-0", "/access/acl", "/access/users/discovery@pve",
-    "/access/users/discovery@pve/token/monitoring", "/access/roles/PVEAuditor",
+    "/access/users/discovery@pve/token/monitoring", "/access/roles/PVEAuditor", "/cluster/firewall/groups",
+    "/cluster/firewall/groups/grp", "/cluster/firewall/ipset", "/cluster/firewall/ipset/set",
+    "/cluster/firewall/rules", "/cluster/firewall/options", "/nodes/pve1/firewall/rules",
+    "/nodes/pve1/firewall/options", "/nodes/pve1/qemu/900/firewall/rules",
+    "/nodes/pve1/qemu/900/firewall/options",
 ]  # fmt: skip
 
 
@@ -106,7 +111,7 @@ MADE = [
 NAMES = (
     ("node", "nodes"), ("vmid", "qemu"), ("vmid", "lxc"), ("id", "replication"), ("storage", "storage"),
     ("volume", "content"), ("upid", "tasks"), ("id", "pci"),
-    ("userid", "users"), ("tokenid", "token"), ("roleid", "roles"),
+    ("group", "groups"), ("name", "ipset"), ("userid", "users"), ("tokenid", "token"), ("roleid", "roles"),
 )  # fmt: skip
 
 
@@ -138,6 +143,7 @@ TASKS = "/nodes/{node}/tasks/{upid}"
 def test_what_was_made_is_shown_as_the_schema_says(start_lab: Callable[..., Live], release: int) -> None:
     live, known = start_lab(pve_release=release), schema(release)
     upid = make(live)
+    fill(live)
     for path in [*MADE, f"/nodes/pve1/tasks/{upid}/status", f"/nodes/pve1/tasks/{upid}/log"]:
         wanted = known[template(path)]["GET"]["returns"]
         assert problems(live.data(path, token=PROVISIONER), wanted, path) == []
@@ -155,6 +161,8 @@ def test_every_route_and_parameter_exists(lab: Lab, release: int) -> None:
 
 def test_every_get_route_is_asked(lab: Lab) -> None:
     asked = {template(path) for path in PATHS + MADE} | {f"{TASKS}/status", f"{TASKS}/log"}
+    # Single rules tell their position as text where the schema says a number: tests of their own.
+    asked |= {f"{template(path)}/{{pos}}" for path in RULES}
     gets = {route.template for route in routes(Stats(lab), Agent()) if route.method == "GET"}
     assert gets == asked
 

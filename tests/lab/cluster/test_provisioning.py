@@ -207,6 +207,34 @@ WRITES: list[tuple[str, str, dict[str, str] | None, str]] = [
     ("POST", "/access/roles", {"roleid": "all", "privs": "Sys.Modify"}, "/access, Sys.Modify"),
     ("PUT", "/access/roles/all", {"privs": "Sys.Modify"}, "/access, Sys.Modify"),
     ("DELETE", "/access/roles/all", None, "/access, Sys.Modify"),
+    *[
+        (method, f"{scope}{path}", form, lacking)
+        for scope, lacking in (
+            ("/cluster/firewall", "/, Sys.Modify"),
+            ("/nodes/pve1/firewall", "/nodes/pve1, Sys.Modify"),
+            (f"{VM}/firewall", "/vms/900, VM.Config.Network"),
+        )
+        for method, path, form in (
+            ("PUT", "/options", {"enable": "0"}),
+            ("POST", "/rules", {"type": "in", "action": "ACCEPT"}),
+            ("PUT", "/rules/0", {"enable": "0"}),
+            ("DELETE", "/rules/0", None),
+        )
+    ],
+    *[
+        (method, f"/cluster/firewall{path}", form, "/, Sys.Modify")
+        for method, path, form in (
+            ("POST", "/groups", {"group": "grp"}),
+            ("DELETE", "/groups/grp", None),
+            ("POST", "/groups/grp", {"type": "in", "action": "ACCEPT"}),
+            ("PUT", "/groups/grp/0", {"enable": "0"}),
+            ("DELETE", "/groups/grp/0", None),
+            ("POST", "/ipset", {"name": "set"}),
+            ("DELETE", "/ipset/set", None),
+            ("POST", "/ipset/set", {"cidr": "192.0.2.1"}),
+            ("DELETE", "/ipset/set/192.0.2.1", None),
+        )
+    ],
     (
         "PUT",
         "/access/acl",
@@ -236,6 +264,9 @@ def template(path: str) -> str:
     path = path.replace("/pve1/", "/{node}/").replace("/qemu/900", "/qemu/{vmid}")
     path = path.replace("/storage/local/", "/storage/{storage}/")
     path = path.replace("/x@pve", "/{userid}").replace("/t1", "/{tokenid}").replace("/all", "/{roleid}")
+    path = path.replace("/groups/grp", "/groups/{group}").replace("/ipset/set", "/ipset/{name}")
+    path = path.replace("/192.0.2.1", "/{cidr}")
+    path = re.sub(r"/(rules|\{group\})/0$", r"/\1/{pos}", path)
     return re.sub(r"/content/.+", "/content/{volume}", path)
 
 
