@@ -11,6 +11,7 @@ from components import topology
 from components.alertmanager import Alertmanager
 from components.discovery import Discovery
 from components.docker_host import DockerHost, DockerHostArgs
+from components.firewall import firewall
 from components.grafana import Grafana
 from components.grafana_account import GrafanaAccount, GrafanaAccountArgs
 from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
@@ -27,6 +28,7 @@ plan = topology.plan(settings)
 
 secrets = with_tokens(settings, given)
 vm = monitoring_vm(settings, given)
+rules = firewall(settings, given, vm.vm if vm else None)
 hosts = {
     host.key: DockerHost(
         f"host-{host.key}",
@@ -66,3 +68,4 @@ pulumi.export("alertmanagerUrl", alertmanager[0].url)
 pulumi.export("grafanaUrl", grafana[0].url)
 pulumi.export("grafanaUser", settings.grafana.admin_user)
 pulumi.export("dashboards", content.dashboards)
+pulumi.export("nftables", rules)

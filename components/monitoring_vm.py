@@ -13,7 +13,7 @@ from pulumi_command import remote
 
 from components.cluster_provider import cluster_provider
 from components.render.vm_setup import setup_script
-from components.settings import ProxmoxDocker, Secret, Secrets, StackSettings
+from components.settings import FirewallMode, ProxmoxDocker, Secret, Secrets, StackSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,10 @@ class MonitoringVm(pulumi.ComponentResource):
             cdrom=proxmoxve.VmLegacyCdromArgs(file_id="none", interface="ide3"),
             network_devices=[
                 proxmoxve.VmLegacyNetworkDeviceArgs(
-                    bridge=machine.bridge, model="virtio", vlan_id=machine.vlan
+                    bridge=machine.bridge,
+                    model="virtio",
+                    vlan_id=machine.vlan,
+                    firewall=settings.firewall.mode is FirewallMode.PROXMOX or None,
                 )
             ],
             initialization=self._cloud_init(),

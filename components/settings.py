@@ -32,6 +32,7 @@ from components.images import CONFIG_WRITER, PYTHON_BASE, Service
 from components.words import (
     Address,
     Checksum,
+    Cidr,
     Clock,
     DaysOfMonth,
     DiskImage,
@@ -163,6 +164,76 @@ class Access(Model):
             raise problem(
                 f"the tokens expired on {self.token_expires} (tokenExpires): nothing is watched with them; "
                 "write a later day, which prolongs them as they are"
+            )
+        return self
+
+
+class FirewallMode(StrEnum):
+    """Who filters: nobody that this program knows of, Proxmox VE's firewall, or nftables on each machine."""
+
+    NONE = "none"
+    PROXMOX = "proxmox"
+    NFTABLES = "nftables"
+
+
+class Switch(StrEnum):
+    """The cluster's firewall as a whole: as it is found, on, or off."""
+
+    LEAVE = "leave"
+    ON = "on"
+    OFF = "off"
+
+
+class FirewallGuest(Model):
+    """A virtual machine that gets the rules for exporters; its own firewall is switched on by its owner."""
+
+    node: NonEmpty
+    vm_id: VmId
+
+
+class Firewall(Model):
+    """Who reaches the exporters and the platform."""
+
+    mode: FirewallMode = FirewallMode.NONE
+    # From where exporters and the API are asked: the monitoring host's addresses.
+    monitoring: tuple[Cidr, ...] = ()
+    # Who administers: SSH, the web interface and the platform's own pages.
+    admins: tuple[Cidr, ...] = ()
+    # Who reaches the platform's pages only: a reverse proxy, say.
+    gateways: tuple[Cidr, ...] = ()
+    # The members' networks among each other (corosync, Ceph, migration, storage).
+    members: tuple[Cidr, ...] = ()
+    # Whether the rules are put into the datacenter's own list, which must be empty.
+    hosts: bool = False
+    guests: tuple[FirewallGuest, ...] = ()
+    switch: Switch = Switch.LEAVE
+
+    @model_validator(mode="after")
+    def _nobody_is_locked_out(self) -> Self:
+        if self.switch is not Switch.ON:
+            return self
+        needed = {"admins": self.admins, "members": self.members, "monitoring": self.monitoring}
+        if missing := [name for name, value in needed.items() if not value]:
+            raise problem(
+                f"switch: on drops what no rule accepts, and {', '.join(missing)} is empty; give the "
+                "networks of those who administer (admins), of the members among each other (members: "
+                "corosync, Ceph, migration) and of the monitoring host (monitoring)"
+            )
+        if not self.hosts:
+            raise problem("switch: on drops what no rule accepts; set hosts: true, so that hosts have rules")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_have_addresses(self) -> Self:
+        if self.mode is not FirewallMode.NONE and not self.monitoring:
+            raise problem(
+                f"mode is {self.mode}, but monitoring is empty: nobody could scrape; give the monitoring "
+                "host's addresses"
+            )
+        if self.mode is not FirewallMode.PROXMOX and (self.hosts or self.guests or self.switch != "leave"):
+            raise problem(
+                f"hosts, guests and switch are for mode proxmox, but mode is {self.mode}; remove them or "
+                "change the mode"
             )
         return self
 
@@ -523,6 +594,7 @@ class StackSettings(Model):
     cluster: Cluster
     alerting: Alerting
     access: Access = Access()
+    firewall: Firewall = Firewall()
     docker: Docker = LocalDocker()
     network: Network = Network()
     prometheus: Prometheus = Prometheus()
@@ -587,12 +659,28 @@ class StackSettings(Model):
         number = self.access.token_generation if self.access.manage else 1
         return ident if number == 1 else f"{ident}-{number}"
 
+    @property
+    def uses_the_provider(self) -> bool:
+        """Whether anything is made on the cluster."""
+        filters = self.firewall.mode is FirewallMode.PROXMOX
+        return self.access.manage or filters or isinstance(self.docker, ProxmoxDocker)
+
+    @model_validator(mode="after")
+    def _the_vm_stays_reachable(self) -> Self:
+        filters = self.firewall.mode is FirewallMode.PROXMOX
+        if filters and isinstance(self.docker, ProxmoxDocker) and not self.firewall.admins:
+            raise problem(
+                "firewall.mode is proxmox and docker.target too: the VM would accept nobody; give "
+                "firewall.admins, with the address of the machine that runs Pulumi among them"
+            )
+        return self
+
     def required_secrets(self) -> tuple[Secret, ...]:
         """Secret keys that this configuration can't do without."""
         needed = [*ALWAYS_REQUIRED]
         if not self.access.manage:
             needed += [Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN]
-        if self.access.manage or isinstance(self.docker, ProxmoxDocker):
+        if self.uses_the_provider:
             needed.append(Secret.PVE_PROVISIONING_TOKEN)
         needed += [
             CHANNEL_SECRETS[c] for c in sorted(self.alerting.routes.channels()) if c in CHANNEL_SECRETS

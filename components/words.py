@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -201,6 +201,20 @@ def _check_pattern(value: str) -> str:
     return value
 
 
+def _check_cidr(value: str) -> str:
+    try:
+        network = ip_network(value)
+    except ValueError:
+        raise problem(
+            f"{value!r} is not an address or a network; write for example 192.0.2.10, 192.0.2.0/24 (with no "
+            "bits set beyond the prefix) or 2001:db8::/64"
+        ) from None
+    if network.prefixlen == 0:
+        raise problem(f"{value!r} is everybody; write the networks that are meant")
+    # As Proxmox VE stores it: an address without the length of a single one.
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
 def _check_release(value: int) -> int:
     if value < 8:
         raise problem(
@@ -282,6 +296,7 @@ Checksum = Annotated[str, AfterValidator(_check_checksum)]
 PublicKey = Annotated[str, AfterValidator(_check_public_key)]
 Tag = Annotated[str, AfterValidator(_check_tag)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Cidr = Annotated[str, AfterValidator(_check_cidr)]
 Release = Annotated[int, AfterValidator(_check_release)]
 PoolId = Annotated[str, AfterValidator(_check_pool)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]

@@ -83,6 +83,8 @@ NEEDS_THE_CLI = {
     "pve-monitoring:components:PveAccess": "access.manage makes users and API tokens on the cluster, which "
     "takes the Pulumi CLI; install it, or set access.manage to false, make the tokens by hand (README.md, In "
     "production) and give them as the secrets pveDiscoveryToken and pveExporterToken",
+    "pve-monitoring:components:Firewall": "firewall.mode proxmox changes the cluster's firewall, which takes "
+    "the Pulumi CLI; install it, or set firewall.mode to nftables or none",
 }
 
 

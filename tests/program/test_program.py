@@ -166,7 +166,8 @@ class TestInvariants:
 
     def test_inputs_of_providers_are_known_in_a_preview(self, name: str) -> None:
         providers = [r for r in run(name, preview=True).custom if r.type.startswith("pulumi:providers:")]
-        more = {"proxmox": {"proxmoxve", "command"}, "managed": {"proxmoxve"}}.get(name, set())
+        vm = {"proxmoxve", "command"}
+        more = {"proxmox": vm, "filtered": vm, "managed": {"proxmoxve"}}.get(name, set())
         assert {p.type.rsplit(":", 1)[1] for p in providers} == {"docker", "grafana"} | more
         unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
         # The token is made by the same `up`; the engine leaves its provider alone until it is known.

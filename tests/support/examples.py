@@ -110,6 +110,30 @@ MANAGED: dict[str, Any] = {
     },
 }
 
+FILTERED: dict[str, Any] = {
+    **PROXMOX,
+    "firewall": {
+        "mode": "proxmox",
+        "monitoring": ["192.0.2.10", "2001:db8::10"],
+        "admins": ["198.51.100.0/24", "2001:db8:1::/64", "192.0.2.200"],
+        "gateways": ["203.0.113.7"],
+        "members": ["10.10.0.0/24", "10.20.0.0/24"],
+        "hosts": True,
+        "guests": [{"node": "pve1", "vmId": 101}],
+        "switch": "on",
+    },
+}
+
+NFTABLES: dict[str, Any] = {
+    **MINIMAL,
+    "firewall": {
+        "mode": "nftables",
+        "monitoring": ["192.0.2.10", "2001:db8::10"],
+        "admins": ["198.51.100.0/24"],
+        "gateways": ["2001:db8:2::1"],
+    },
+}
+
 
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
@@ -131,6 +155,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lean-with-everything": LEAN_WITH_EVERYTHING,
     "proxmox": PROXMOX,
     "managed": MANAGED,
+    "filtered": FILTERED,
+    "nftables": NFTABLES,
     "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
     "production": _without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
 }
