@@ -23,7 +23,7 @@ import pulumi
 from pulumi.runtime import mocks
 
 from components.images import Service
-from components.settings import PROJECT
+from components.settings import PROJECT, FirewallMode, load
 from lab.apply_docker import DockerApplier
 from lab.apply_grafana import GrafanaApplier
 from lab.stack_config import StackConfig
@@ -78,16 +78,6 @@ def use_event_loop() -> None:
     asyncio.set_event_loop(_loop())
 
 
-# Components whose resources are made through the Proxmox VE provider, and what to do instead.
-NEEDS_THE_CLI = {
-    "pve-monitoring:components:PveAccess": "access.manage makes users and API tokens on the cluster, which "
-    "takes the Pulumi CLI; install it, or set access.manage to false, make the tokens by hand (README.md, In "
-    "production) and give them as the secrets pveDiscoveryToken and pveExporterToken",
-    "pve-monitoring:components:Firewall": "firewall.mode proxmox changes the cluster's firewall, which takes "
-    "the Pulumi CLI; install it, or set firewall.mode to nftables or none",
-}
-
-
 class _Monitor(mocks.Mocks):
     """Creates each resource at the moment the program registers it."""
 
@@ -96,8 +86,6 @@ class _Monitor(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         handler = self._handlers.get(args.typ)
-        if args.typ in NEEDS_THE_CLI:
-            raise ApplyError(NEEDS_THE_CLI[args.typ])
         if handler is None:
             if args.typ.startswith(("pve-monitoring:", "pulumi:")):
                 return args.name, dict(args.inputs)
@@ -143,6 +131,7 @@ def apply(
     # The error of one resource is every waiting resource's too; asyncio would print each with its traceback.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     use_event_loop()
+    _refuse_the_cluster(project)
     with contextlib.chdir(project):
         pulumi.runtime.set_mocks(_Monitor(handlers), project=PROJECT, stack=stack, preview=False)
 
@@ -152,6 +141,26 @@ def apply(
 
         run()
     return summary
+
+
+def _refuse_the_cluster(project: Path) -> None:
+    """Say what only the CLI can make, before anything is made.
+
+    Raises:
+        ApplyError: the settings ask for it.
+    """
+    settings, _ = load(project)
+    if settings.access.manage:
+        raise ApplyError(
+            "access.manage makes users and API tokens on the cluster, which takes the Pulumi CLI; install "
+            "it, or set access.manage to false, make the tokens by hand (README.md, In production) and give "
+            "them as the secrets pveDiscoveryToken and pveExporterToken"
+        )
+    if settings.firewall.mode is FirewallMode.PROXMOX:
+        raise ApplyError(
+            "firewall.mode proxmox changes the cluster's firewall, which takes the Pulumi CLI; install it, "
+            "or set firewall.mode to nftables or none"
+        )
 
 
 def release(stack: str, client: docker.DockerClient, report: Report) -> int:

@@ -332,6 +332,63 @@ def test_what_access_cannot_be_is_told(change: dict[str, Any], key: str, words: 
     assert words in found[key]
 
 
+ON = {
+    "mode": "proxmox",
+    "monitoring": ["192.0.2.10"],
+    "admins": ["192.0.2.0/28"],
+    "members": ["10.0.0.0/24"],
+    "hosts": True,
+    "switch": "on",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "words"),
+    [
+        ({"admins": []}, "firewall", "admins is empty"),
+        ({"members": [], "admins": []}, "firewall", "admins, members is empty"),
+        ({"hosts": False}, "firewall", "set hosts: true"),
+        ({"monitoring": [], "switch": "leave"}, "firewall", "nobody could scrape"),
+        ({"mode": "nftables"}, "firewall", "are for mode proxmox"),
+        ({"mode": "none"}, "firewall", "are for mode proxmox"),
+        ({"admins": ["0.0.0.0/0"]}, "firewall.admins[0]", "is everybody"),
+        ({"admins": ["192.0.2.1/24"]}, "firewall.admins[0]", "no bits set beyond the prefix"),
+        ({"monitoring": ["monitoring.example.com"]}, "firewall.monitoring[0]", "not an address or a network"),
+        ({"switch": "yes"}, "firewall.switch", "'leave', 'on' or 'off'"),
+        (
+            {"guests": [{"node": "pve1", "vmId": 1}]},
+            "firewall.guests[0].vmId",
+            "greater than or equal to 100",
+        ),
+    ],
+)
+def test_a_firewall_that_would_lock_people_out_is_refused(
+    change: dict[str, Any], key: str, words: str
+) -> None:
+    settings(changed("firewall", ON))
+    found = problems(changed("firewall", {**ON, **change}))
+    assert list(found) == [key]
+    assert words in found[key]
+
+
+def test_a_firewall_around_the_vm_names_those_who_reach_it() -> None:
+    firewall = {"mode": "proxmox", "monitoring": ["192.0.2.10"]}
+    assert "the VM would accept nobody" in problems(changed("firewall", firewall, PROXMOX))["(stack)"]
+    settings(changed("firewall", firewall))
+
+
+@pytest.mark.parametrize(("mode", "needed"), [("none", False), ("nftables", False), ("proxmox", True)])
+def test_only_the_clusters_own_firewall_takes_a_token(mode: str, *, needed: bool) -> None:
+    made = settings(changed("firewall", {"mode": mode, "monitoring": ["192.0.2.10"]}))
+    assert (Secret.PVE_PROVISIONING_TOKEN in made.required_secrets()) is needed
+
+
+def test_addresses_are_written_as_proxmox_ve_stores_them() -> None:
+    given = ["192.0.2.10/32", "2001:DB8::1/128", "192.0.2.0/24"]
+    made = settings(changed("firewall", {"mode": "proxmox", "monitoring": given}))
+    assert made.firewall.monitoring == ("192.0.2.10", "2001:db8::1", "192.0.2.0/24")
+
+
 @pytest.mark.parametrize(
     ("ident", "words"),
     [("root@pam!monitoring", "only in the realm pve"), ("exporter@pve!monitoring", "different names")],
