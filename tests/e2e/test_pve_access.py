@@ -33,7 +33,8 @@ pytestmark = [
 OFFSET = 16_000
 API = 8006 + OFFSET
 NO_CHANGES, CHANGES = 0, 7
-NETWORK = "pve-monitoring-access-cluster"
+# Not one of the names that a stack's own networks have: it is there before the stack and after it.
+NETWORK = "cluster-of-the-access-test"
 USER = "watcher@pve"
 EXEC = ("POST", "/nodes/pve1/qemu/101/agent/exec", {"command": "whoami"})
 # The simulated cluster's token (lab/cluster/identities.py), encrypted as the dev stack's secrets are.
@@ -136,6 +137,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site_ = Site(directory, network.attrs["IPAM"]["Config"][0]["Gateway"])
         site_.platform.destroy()
         stack.callback(site_.platform.destroy)
+        assert made.client.networks.list(names=[f"^{NETWORK}$"])
         yield site_
 
 
