@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,3 +232,48 @@ def test_who_may_not_modify_permissions_sees_none(live: Live) -> None:
     assert isinstance(live.data("/access/acl", token=PROVISIONER), list)
     answer: requests.Response = live.api("/access/permissions?userid=exporter@pve")
     assert answer.status_code == 403
+
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "Pulumi.production.yaml"
+
+
+def test_the_rights_of_the_production_example_are_enough_and_none_is_for_nothing(
+    start_lab: Callable[..., Live],
+) -> None:
+    """What its comment tells the operator to run, then every call that users and rights take."""
+    text = EXAMPLE.read_text("utf-8").replace("  #", "")
+    commands = text[text.index("pveum role add MonitoringUsers") : text.index("An entry on a deeper path")]
+    roles = dict(re.findall(r'pveum role add (\w+) --privs "([^"]+)"', commands))
+    places = re.findall(r"pveum acl modify (\S+) \$who --roles (\w+)", commands)
+    assert {role for _, role in places} == set(roles)
+    live = start_lab(pve_release=8)
+    for role, privileges in roles.items():
+        send(live, "POST", "/access/roles", {"roleid": role, "privs": privileges})
+    token = made(live, path="/vms", role="NoAccess")
+    for path, role in places:
+        grant(live, path, role)
+
+    user = "/access/users/watcher@pve"
+    steps: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", "/pools?poolid=windows", {}),
+        ("POST", "/access/users", {"userid": "watcher@pve"}),
+        ("PUT", user, {"comment": "c"}),
+        ("GET", user, {}),
+        ("POST", f"{user}/token/ab", {}),
+        ("GET", f"{user}/token/ab", {}),
+        ("PUT", f"{user}/token/ab", {"expire": "0"}),
+        ("POST", "/access/roles", {"roleid": "agents", "privs": "VM.Monitor"}),
+        ("PUT", "/access/roles/agents", {"privs": "VM.Monitor"}),
+        *[
+            ("PUT", "/access/acl", {"path": path, "roles": "PVEAuditor", "users": "watcher@pve"})
+            for path in ("/", "/nodes", "/storage", "/pool/windows")
+        ],
+        ("DELETE", "/access/roles/agents", {}),
+        ("DELETE", f"{user}/token/ab", {}),
+        ("DELETE", user, {}),
+    ]
+    for method, path, form in steps:
+        send(live, method, path, form, token=token)
+    assert live.data("/access/acl", token=token)
+    # Each of the privileges is among those that some call is refused without.
+    assert {privilege for given in roles.values() for privilege in given.split()} == set(GOVERN)
