@@ -143,6 +143,9 @@ class Firewall(pulumi.ComponentResource):
             enabled=True,
             input_policy="DROP",
             output_policy="ACCEPT",
+            # Proxmox VE's own defaults; the provider would write the opposite, and end IPv6.
+            ndp=True,
+            radv=False,
             opts=self._options([rules]),
         )
 

@@ -6,7 +6,7 @@ entry on a deeper path replaces what is inherited there, so that roles that add 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -22,8 +22,8 @@ AGENT_8 = ("VM.Monitor",)
 CONSUMERS = {Secret.PVE_DISCOVERY_TOKEN: "discovery", Secret.PVE_EXPORTER_TOKEN: "exporter"}
 
 _WARNING = (
-    "access.guestAgent on Proxmox VE 8 grants VM.Monitor: whoever has one of the two tokens can run commands "
-    "in guests. Without it, guests are found by their static addresses (ipconfigN) only. Proxmox VE 9 "
+    "access.guestAgent on Proxmox VE 8 grants VM.Monitor: whoever has discovery's token can run commands in "
+    "guests. Without it, guests are found by their static addresses (ipconfigN) only. Proxmox VE 9 "
     "doesn't need it."
 )
 
@@ -55,21 +55,26 @@ class Grant:
     propagate: bool = True
 
 
-def grants(access: Access, agent_role: str) -> tuple[Grant, ...]:
-    """What the users and the tokens may do: pure.
-
-    Args:
-        access: the settings.
-        agent_role: name of the role with which Proxmox VE 8 answers for guests' agents.
-    """
+def auditing(access: Access) -> tuple[Grant, ...]:
+    """What both users and tokens may do: pure."""
     found = [Grant("audit", "/", AUDITOR, propagate=not access.pools)]
     if access.pools:
         found += [Grant(f"audit-{room}", f"/{room}", AUDITOR) for room in ("nodes", "storage")]
         found += [Grant(f"audit-pool-{p}", f"/pool/{p}", AUDITOR) for p in access.pools]
-    if asks_agents_on_8(access):
-        pools = [Grant(f"agent-pool-{p}", f"/pool/{p}", agent_role) for p in access.pools]
-        found += pools or [Grant("agent", "/", agent_role)]
     return tuple(found)
+
+
+def asking_agents(access: Access, role: str) -> tuple[Grant, ...]:
+    """What discovery's user and token may do besides: pure.
+
+    Args:
+        access: the settings.
+        role: name of the role with which Proxmox VE 8 answers for guests' agents.
+    """
+    if not asks_agents_on_8(access):
+        return ()
+    pools = tuple(Grant(f"agent-pool-{p}", f"/pool/{p}", role) for p in access.pools)
+    return pools or (Grant("agent", "/", role),)
 
 
 def agent_role(settings: StackSettings) -> str:
@@ -98,22 +103,20 @@ class PveAccess(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self, provider=provider)
         for pool in args.settings.access.pools:
             self._check(pool, provider)
-        self._grants = grants(args.settings.access, agent_role(args.settings))
         self._needed = self._roles()
-        idents = {
-            Secret.PVE_DISCOVERY_TOKEN: args.settings.discovery_token_id,
-            Secret.PVE_EXPORTER_TOKEN: args.settings.exporter_token_id,
+        audit = auditing(args.settings.access)
+        # Discovery first: where both tokens are of one user, that one has the rights of both.
+        wanted = {
+            Secret.PVE_DISCOVERY_TOKEN: (
+                args.settings.discovery_token_id,
+                audit + asking_agents(args.settings.access, agent_role(args.settings)),
+            ),
+            Secret.PVE_EXPORTER_TOKEN: (args.settings.exporter_token_id, audit),
         }
-        # One user may have both tokens: it is made once, and has its rights once.
-        self._users = {
-            user: self._user(user) for user in sorted({i.partition("!")[0] for i in idents.values()})
-        }
-        rights = {
-            user: self._entries(f"user-{user}", user_id=made.user_id) for user, made in self._users.items()
-        }
+        self._users: dict[str, tuple[proxmoxve.UserLegacy, list[proxmoxve.Acl]]] = {}
         self.tokens: Mapping[Secret, pulumi.Output[str]] = {
-            secret: self._token(CONSUMERS[secret], ident, rights[ident.partition("!")[0]])
-            for secret, ident in idents.items()
+            secret: self._token(CONSUMERS[secret], ident, grants)
+            for secret, (ident, grants) in wanted.items()
         }
         self.register_outputs({"users": sorted(self._users)})
 
@@ -150,15 +153,19 @@ class PveAccess(pulumi.ComponentResource):
     def _comment(self) -> str:
         return f"Monitoring of {self._settings.cluster.name}. Managed by Pulumi: {pulumi.get_project()}."
 
-    def _user(self, name: str) -> proxmoxve.UserLegacy:
-        """A user without a password: nobody logs in with it."""
-        return proxmoxve.UserLegacy(
-            f"{self._key}-user-{name}", user_id=name, comment=self._comment, opts=self._child
-        )
+    def _user(self, name: str, grants: Sequence[Grant]) -> tuple[proxmoxve.UserLegacy, list[proxmoxve.Acl]]:
+        """A user without a password, with which nobody logs in, and its rights; made once."""
+        if name not in self._users:
+            user = proxmoxve.UserLegacy(
+                f"{self._key}-user-{name}", user_id=name, comment=self._comment, opts=self._child
+            )
+            self._users[name] = user, self._entries(f"user-{name}", grants, user_id=user.user_id)
+        return self._users[name]
 
     def _entries(
         self,
         whose: str,
+        grants: Sequence[Grant],
         *,
         user_id: pulumi.Input[str] | None = None,
         token_id: pulumi.Input[str] | None = None,
@@ -174,22 +181,23 @@ class PveAccess(pulumi.ComponentResource):
                 token_id=token_id,
                 opts=options,
             )
-            for grant in self._grants
+            for grant in grants
         ]
 
-    def _token(self, consumer: str, ident: str, rights_of_user: list[proxmoxve.Acl]) -> pulumi.Output[str]:
-        user, _, name = ident.partition("!")
+    def _token(self, consumer: str, ident: str, grants: Sequence[Grant]) -> pulumi.Output[str]:
+        user_id, _, name = ident.partition("!")
+        user, rights_of_user = self._user(user_id, grants)
         expires = self._settings.access.token_expires
         token = proxmoxve.user.Token(
             f"{self._key}-token-{consumer}",
-            user_id=self._users[user].user_id,
+            user_id=user.user_id,
             token_name=name,
             comment=self._comment,
             privileges_separation=True,
             expiration_date=f"{expires.isoformat()}T00:00:00Z" if expires else None,
             opts=self._child,
         )
-        rights = [*rights_of_user, *self._entries(f"token-{consumer}", token_id=token.id)]
+        rights = [*rights_of_user, *self._entries(f"token-{consumer}", grants, token_id=token.id)]
         # Whoever uses the secret waits for the rights: between an old token and a new one nothing is refused.
         whole = pulumi.Output.all(token.value, *(entry.id for entry in rights))
         return pulumi.Output.secret(whole.apply(lambda known: str(known[0]).rpartition("=")[2]))

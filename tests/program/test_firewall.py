@@ -92,6 +92,7 @@ def test_the_platforms_ports_are_for_admins_and_gateways() -> None:
     options = recording.named("firewall-options-platform")
     assert (options.inputs["vmId"], options.inputs["enabled"]) == (9100, True)
     assert (options.inputs["inputPolicy"], options.inputs["outputPolicy"]) == ("DROP", "ACCEPT")
+    assert (options.inputs["ndp"], options.inputs["radv"]) == (True, False)
     # Its card has the firewall's mark, without which nothing of this holds.
     (card,) = recording.named("monitoring-vm-machine").inputs["networkDevices"]
     assert card["firewall"] is True

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.pve_access import AUDITOR, grants
+from components.pve_access import AUDITOR, asking_agents, auditing
 from components.settings import PROJECT, Access
 from tests.support.examples import EXAMPLES, MANAGED
 from tests.support.pulumi_harness import Recording, Registration, deploy, plain_texts, secret_texts
@@ -67,6 +67,9 @@ def test_8_gets_one_where_it_is_asked_for_and_a_warning_with_it(monkeypatch: pyt
     assert any("run commands in guests" in text for text in said)
     for entry in recording.of(ACL):
         assert role.urn in entry.request.dependencies
+    # Who asks no agents gets none of it.
+    having = {e.name for e in recording.of(ACL) if e.inputs["roleId"] == role.inputs["roleId"]}
+    assert having == {"pve-access-user-monitoring@pve-agent", "pve-access-token-discovery-agent"}
 
 
 def test_pools_show_their_guests_and_all_hosts_and_storages() -> None:
@@ -92,11 +95,11 @@ def test_the_upgrade_from_8_to_9_takes_away_and_changes_nothing_else() -> None:
     gone = {urn.rpartition("::")[2] for urn in set(before) - set(after)}
     assert gone == {
         "pve-access-role-agent",
-        *{f"pve-access-{who}-agent" for who in ("user-monitoring@pve", "token-discovery", "token-exporter")},
+        *{f"pve-access-{who}-agent" for who in ("user-monitoring@pve", "token-discovery")},
     }
 
 
-def test_a_token_is_held_to_less_than_its_user_and_both_get_the_same() -> None:
+def test_a_token_is_held_to_its_own_entries_and_its_user_has_them_too() -> None:
     recording = run("managed")
     tokens = {t.inputs["tokenName"]: t for t in recording.of(API_TOKEN)}
     assert set(tokens) == {"discovery-2", "exporter-2"}
@@ -108,7 +111,9 @@ def test_a_token_is_held_to_less_than_its_user_and_both_get_the_same() -> None:
         whose = entry.inputs.get("userId") or entry.inputs["tokenId"]
         by.setdefault(whose, []).append((entry.inputs["path"], entry.inputs["roleId"]))
     assert set(by) == {"monitoring@pve", "pve-access-token-discovery-id", "pve-access-token-exporter-id"}
-    assert len({tuple(sorted(found)) for found in by.values()}) == 1
+    discovery, exporter = (sorted(by[f"pve-access-token-{name}-id"]) for name in ("discovery", "exporter"))
+    assert sorted(by["monitoring@pve"]) == discovery
+    assert exporter == [entry for entry in discovery if entry[1] == AUDITOR]
 
 
 def test_two_tokens_of_one_user_make_it_once_and_of_two_both() -> None:
@@ -131,7 +136,8 @@ def test_who_uses_a_token_waits_until_it_may_do_what_it_is_for(service: str) -> 
         for r in recording.of(ACL)
         if r.name.startswith((f"pve-access-token-{consumer}-", "pve-access-user-"))
     }
-    assert len(needed) == 15
+    # The token, five entries of an auditor, two of who asks agents; the same for the user.
+    assert len(needed) == {"discovery": 15, "pve-exporter": 13}[service]
     dependencies = {urn.rpartition("::")[2] for urn in writer(recording, service).request.dependencies}
     assert needed <= dependencies
 
@@ -170,15 +176,15 @@ def test_an_unknown_pool_is_told_before_anything_is_made() -> None:
             deploy(program, config=config, secrets=SECRETS, outputs=TOKEN)
 
 
-def test_grants_never_name_a_role_that_writes() -> None:
+def test_nobody_gets_a_role_that_writes() -> None:
     for release in (8, 9):
         for pools in ((), ("a", "b")):
             for agent in (True, False):
                 access = Access(release=release, pools=pools, guest_agent=agent)
-                found = grants(access, "agents")
-                assert {g.role for g in found} <= {AUDITOR, "agents"}
-                assert ("agents" in {g.role for g in found}) == (agent and release == 8)
+                audit, agents = auditing(access), asking_agents(access, "agents")
+                assert {grant.role for grant in audit} == {AUDITOR}
+                assert {grant.role for grant in agents} == ({"agents"} if agent and release == 8 else set())
                 # Roles add up on the same path only: the agents' never stands alone.
-                paths = {g.path for g in found if g.role == AUDITOR}
-                assert {g.path for g in found} == paths
-                assert len({g.key for g in found}) == len(found)
+                assert {grant.path for grant in agents} <= {grant.path for grant in audit}
+                keys = [grant.key for grant in (*audit, *agents)]
+                assert len(set(keys)) == len(keys)
