@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.cluster.api.agent import Agent
-from lab.cluster.api.app import routes
+from lab.cluster.api.routes import routes
 from lab.cluster.api.stats import Stats
 from lab.cluster.identities import PROVISIONER
 from lab.cluster.state import Lab

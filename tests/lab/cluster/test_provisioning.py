@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.cluster.api.agent import Agent
-from lab.cluster.api.app import routes
 from lab.cluster.api.machine_config import options, required
+from lab.cluster.api.routes import routes
 from lab.cluster.api.stats import Stats
 from lab.cluster.identities import DISCOVERY, EXPORTER, NO_AUDIT, PROVISIONER, PROVISIONING, Token
 from lab.cluster.provisioned import TASK_SECONDS
