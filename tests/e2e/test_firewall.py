@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.apply import ApplyError
 from lab.cluster.identities import PROVISIONER
-from tests.support.examples import ROOT
+from tests.support.inline_stack import CHANGES, FAILED, NO_CHANGES, PROVISIONING_TOKEN, InlineStack
 from tests.support.live_lab import Live, live_lab
-from tests.support.platform import Platform
 
 pytestmark = [
     pytest.mark.pulumi_cli,
@@ -23,21 +19,6 @@ pytestmark = [
     pytest.mark.xdist_group("firewall"),
 ]
 
-OFFSET = 17_000
-NO_CHANGES, CHANGES = 0, 7
-# The rest of the stack is none of this, and no Docker is needed: but for providers, which the engine makes in
-# any case, with the components that they belong to.
-TARGETS = (
-    "**components:Firewall**",
-    "**components:DockerHost::host-a",
-    "**components:GrafanaContent::grafana-content",
-)
-ONLY = [word for target in TARGETS for word in ("--target", target)]
-# The simulated cluster's token (lab/cluster/identities.py), encrypted as the dev stack's secrets are.
-TOKEN = {
-    "secure": "v1:RSG2dnFTCktVxUcI:"
-    "HZsF8kh70We+PwP/+u/T9m8NmIf2Qgi2Aoxb43FmszVp9pm2KnC0AP3WQj4776EEEWSKkQuLwrARMztffT4ftYAAZtGBxHip07K2Cg=="
-}
 SETTINGS: dict[str, Any] = {
     "mode": "proxmox",
     "monitoring": ["192.0.2.10"],
@@ -52,12 +33,14 @@ class Site:
     """A stack of which only the firewall is made, and the cluster that it is made on."""
 
     def __init__(self, directory: Path, live: Live) -> None:
-        self.platform = Platform("firewall", directory, OFFSET)
         self.live = live
         self.settings = dict(SETTINGS)
+        environment = {"SSL_CERT_FILE": str(live.ca)}
+        self.stack = InlineStack("firewall", directory, "components.firewall:firewall", environment)
         self.configure()
 
     def configure(self, **changes: Any) -> None:
+        """Change settings of the firewall; what was changed before stays so."""
         self.settings.update(changes)
         cluster = {
             "name": "lab",
@@ -66,16 +49,16 @@ class Site:
             "exporterTokenId": "exporter@pve!monitoring",
             "caFile": str(self.live.ca),
         }
-        self.platform.write_config(cluster=cluster, firewall=self.settings, pveProvisioningToken=TOKEN)
+        self.stack.configure(
+            {"cluster": cluster, "firewall": self.settings, "pveProvisioningToken": PROVISIONING_TOKEN}
+        )
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.platform.pulumi(*words, SSL_CERT_FILE=str(self.live.ca))
-
-    def up(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run("up", "--yes", "--skip-preview", *ONLY, *words)
+    def up(self, *, refresh: bool = False) -> None:
+        result = self.stack.up(refresh=refresh)
+        assert result.code == 0, result.output
 
     def drift(self) -> int:
-        return self.run("preview", "--refresh", "--expect-no-changes", *ONLY).returncode
+        return self.stack.drift().code
 
     def rules(self, path: str) -> list[tuple[str, str, str]]:
         found = self.live.data(path, token=PROVISIONER)
@@ -90,16 +73,12 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("firewall")
     with live_lab(directory / "tls") as live:
-        made = Site(directory, live)
-        shutil.copy(ROOT / "Pulumi.yaml", directory)
-        made.platform._run(["stack", "select", "--create", made.platform.name], directory, {})
-        yield made
+        yield Site(directory, live)
 
 
 @pytest.fixture(scope="module")
 def running(site: Site) -> Site:
-    result = site.up()
-    assert result.returncode == 0, result.stdout + result.stderr
+    site.up()
     return site
 
 
@@ -141,8 +120,7 @@ def test_what_someone_changed_by_hand_is_drift_and_is_repaired(
     answer = running.live.api(path, token=PROVISIONER, method=method, form=form)
     assert answer.status_code == 200, answer.reason
     assert running.drift() == CHANGES
-    result = running.up("--refresh")
-    assert result.returncode == 0, result.stdout + result.stderr
+    running.up(refresh=True)
     after = running.live.data(listed, token=PROVISIONER)
     strip = [{key: item[key] for key in item if key != "digest"} for item in after]
     assert strip == [{key: item[key] for key in item if key != "digest"} for item in before]
@@ -151,13 +129,12 @@ def test_what_someone_changed_by_hand_is_drift_and_is_repaired(
 def test_a_right_that_is_missing_is_named(running: Site) -> None:
     running.configure(admins=["198.51.100.0/25"])
     with running.live.client.fault("permission_lost", PROVISIONER.id, privilege="Sys.Modify"):
-        result = running.up()
-    assert result.returncode == 1
-    assert "Permission check failed (/, Sys.Modify)" in result.stdout
-    assert "firewall-group-hosts" in result.stdout
+        result = running.stack.up()
+    assert result.code == FAILED
+    assert "Permission check failed (/, Sys.Modify)" in result.output
+    assert "firewall-group-hosts" in result.output
     # The provider has noted what it could not write: what is really there is asked for first.
-    result = running.up("--refresh")
-    assert result.returncode == 0, result.stdout + result.stderr
+    running.up(refresh=True)
     assert running.rules("/cluster/firewall/groups/mon-hosts")[0][1] == "198.51.100.0/25"
 
 
@@ -174,37 +151,30 @@ def test_it_is_switched_on_after_the_rules_and_with_others_at_once(running: Site
 
     firewalls.cluster.options = Watching(firewalls.cluster.options)
     running.configure(switch="on", admins=["198.51.100.128/25"], monitoring=["192.0.2.11"])
-    result = running.up()
-    assert result.returncode == 0, result.stdout + result.stderr
+    running.up()
     assert seen == [(True, ["198.51.100.128/25", "10.10.0.0/24", "+monitoring"])]
     assert running.drift() == NO_CHANGES
 
 
 def test_the_way_in_stays_while_it_is_on(running: Site) -> None:
-    result = running.run("destroy", "--yes", "--skip-preview")
-    assert result.returncode == 1
-    assert re.search(r"firewall-switch.*\n.*because it is protected", result.stdout)
+    result = running.stack.destroy()
+    assert result.code == FAILED
+    assert re.search(r"firewall-switch.*\n.*because it is protected", result.output)
     running.configure(switch="leave")
-    result = running.up()
-    assert result.returncode == 1
-    assert "because it is protected" in result.stdout
+    result = running.stack.up()
+    assert result.code == FAILED
+    assert "because it is protected" in result.output
     assert running.switched_on
     assert running.rules("/cluster/firewall/rules") == [("mon-hosts", "", ""), ("mon-exporters", "", "")]
     assert running.rules("/cluster/firewall/groups/mon-hosts")[0][1] == "198.51.100.128/25"
 
 
-def test_without_the_cli_it_says_what_to_do(running: Site) -> None:
-    with pytest.raises(ApplyError, match=r"takes the Pulumi CLI.*firewall\.mode to nftables"):
-        running.platform.up_without_cli()
-
-
 def test_after_it_was_switched_off_nothing_is_left_behind(running: Site) -> None:
     running.configure(switch="off")
-    result = running.up()
-    assert result.returncode == 0, result.stdout + result.stderr
+    running.up()
     assert not running.switched_on
-    result = running.run("destroy", "--yes", "--skip-preview")
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = running.stack.destroy()
+    assert result.code == 0, result.output
     firewalls = running.live.lab.firewalls
     assert (firewalls.groups, firewalls.ipsets, firewalls.cluster.rules) == ({}, {}, [])
     assert [scope.rules for scope in firewalls.guests.values() if scope.rules] == []
@@ -214,8 +184,8 @@ def test_rules_of_somebody_else_are_not_taken_over(site: Site) -> None:
     form = {"type": "in", "action": "ACCEPT", "proto": "tcp", "dport": "443"}
     site.live.api("/cluster/firewall/rules", token=PROVISIONER, method="POST", form=form)
     site.configure(switch="leave")
-    result = site.up()
-    assert result.returncode == 1
-    assert "Existing rules detected" in result.stdout
+    result = site.stack.up()
+    assert result.code == FAILED
+    assert "Existing rules detected" in result.output
     assert site.rules("/cluster/firewall/rules") == [("ACCEPT", "", "443")]
-    assert site.run("destroy", "--yes", "--skip-preview").returncode == 0
+    assert site.stack.destroy().code == 0

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ class Live:
 
     def scrape(self, address: str, port: int, path: str = "/metrics") -> requests.Response:
         return self._session.get(f"http://{address}:{port}{path}", proxies={"http": self.proxy}, timeout=10)
+
+    def upgrade(self) -> None:
+        """From Proxmox VE 8 to 9, while everybody goes on asking."""
+        self.lab.settings = replace(self.lab.settings, pve_release=9)
+        self.lab.directory.release = 9
+        self.lab.directory.version += 1
 
     def close(self) -> None:
         self.client.close()
