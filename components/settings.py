@@ -1,4 +1,6 @@
-"""Settings of a stack: the pydantic models of its Pulumi config, and the only reader of it.
+"""Settings of a stack: the whole of its Pulumi config, and the only reader of it.
+
+The models of its rooms are in the files settings_*; everybody takes their names from here.
 
 Structured values are plain (addresses, sizes, names). Secrets are flat keys of their own, so that
 `pulumi config set --secret KEY` is all that is needed, and stay Pulumi Outputs: no model ever holds one.
@@ -8,81 +10,99 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface, ip_address
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 import pulumi
 from pulumi.runtime import config as runtime_config
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from components.images import CONFIG_WRITER, PYTHON_BASE, Service
-from components.words import (
-    Address,
-    Checksum,
-    Cidr,
-    Clock,
-    DaysOfMonth,
-    DiskImage,
-    Duration,
-    Endpoint,
-    HostPort,
-    ImageReference,
-    Interface,
-    IPv4,
-    LabelName,
-    Name,
-    NonEmpty,
-    Pattern,
-    PoolId,
-    Port,
-    PublicKey,
-    Release,
-    Size,
-    Tag,
-    TimeZone,
-    TokenId,
-    UnixUser,
-    Url,
-    VmId,
-    Weekdays,
-    problem,
-    some,
+from components.settings_alerting import (
+    Alerting,
+    Channel,
+    ClockSpan,
+    Email,
+    Grafana,
+    MuteTiming,
+    RepeatIntervals,
+    Routes,
+    Severity,
+    Slack,
+    Telegram,
 )
+from components.settings_cluster import Access, Cluster, Firewall, FirewallGuest, FirewallMode, Switch
+from components.settings_docker import (
+    Containers,
+    Docker,
+    Images,
+    LocalDocker,
+    MemoryLimits,
+    Network,
+    Ports,
+    ProxmoxDocker,
+    SshDocker,
+)
+from components.settings_model import PROJECT, Model
+from components.settings_scraping import (
+    Discovery,
+    ExporterPorts,
+    LabelsMode,
+    Prometheus,
+    RemoteWrite,
+    Scrape,
+    StaticHost,
+)
+from components.words import problem
 
-PROJECT = "pve-monitoring"
-
-
-class Channel(StrEnum):
-    """A way for a notification to reach people."""
-
-    EMAIL = "email"
-    WEBHOOK = "webhook"
-    SLACK = "slack"
-    TEAMS = "teams"
-    DISCORD = "discord"
-    TELEGRAM = "telegram"
-    PAGERDUTY = "pagerduty"
-
-
-class Severity(StrEnum):
-    """How urgent an alert is; the label `severity` of every rule but the watchdog's."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
+__all__ = [
+    "ALWAYS_REQUIRED",
+    "CHANNEL_SECRETS",
+    "PROJECT",
+    "Access",
+    "Alerting",
+    "Channel",
+    "ClockSpan",
+    "Cluster",
+    "Containers",
+    "Discovery",
+    "Docker",
+    "Email",
+    "ExporterPorts",
+    "Firewall",
+    "FirewallGuest",
+    "FirewallMode",
+    "Grafana",
+    "Images",
+    "LabelsMode",
+    "LocalDocker",
+    "MemoryLimits",
+    "Model",
+    "MuteTiming",
+    "Network",
+    "Ports",
+    "Problem",
+    "Prometheus",
+    "ProxmoxDocker",
+    "RemoteWrite",
+    "RepeatIntervals",
+    "Routes",
+    "Scrape",
+    "Secret",
+    "Secrets",
+    "SettingsError",
+    "Severity",
+    "Slack",
+    "SshDocker",
+    "StackSettings",
+    "StaticHost",
+    "Switch",
+    "Telegram",
+    "load",
+    "validate",
+]
 
 
 class Secret(StrEnum):
@@ -114,478 +134,6 @@ CHANNEL_SECRETS: Mapping[Channel, Secret] = {
     Channel.TELEGRAM: Secret.TELEGRAM_TOKEN,
     Channel.PAGERDUTY: Secret.PAGERDUTY_ROUTING_KEY,
 }
-
-
-# --- the models ----------------------------------------------------------------------------------
-
-
-class Model(BaseModel):
-    """Base of all settings: immutable, camelCase in the stack file, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Cluster(Model):
-    """The Proxmox VE cluster to watch, and how its API is reached."""
-
-    # The label `cluster` on everything that is scraped.
-    name: NonEmpty
-    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(some)]
-    discovery_token_id: TokenId
-    exporter_token_id: TokenId
-    ca_file: Path | None = None
-    verify_tls: bool = True
-
-    @model_validator(mode="after")
-    def _ca_needs_verification(self) -> Self:
-        if self.ca_file is not None and not self.verify_tls:
-            raise problem("caFile and verifyTls: false contradict each other; remove one of them")
-        return self
-
-
-class Access(Model):
-    """Who may read the cluster: whether the users and tokens of discovery and pve-exporter are made here."""
-
-    manage: bool = False
-    # Which privileges there are follows from it: the API isn't asked, so that a preview needs none.
-    release: Release = 9
-    # Only guests of these pools are seen; hosts and storages always are.
-    pools: tuple[PoolId, ...] = ()
-    # On 8 this takes VM.Monitor, with which the token can run commands in guests as well.
-    guest_agent: bool = False
-    # Another number makes other tokens; the old ones go when nobody uses them any more.
-    token_generation: PositiveInt = 1
-    # The day on which the tokens end, UTC; a later one prolongs the same tokens.
-    token_expires: date | None = None
-
-    @model_validator(mode="after")
-    def _not_expired(self) -> Self:
-        if self.token_expires is not None and self.token_expires <= datetime.now(UTC).date():
-            raise problem(
-                f"the tokens expired on {self.token_expires} (tokenExpires): nothing is watched with them; "
-                "write a later day, which prolongs them as they are"
-            )
-        return self
-
-
-class FirewallMode(StrEnum):
-    """Who filters: nobody that this program knows of, Proxmox VE's firewall, or nftables on each machine."""
-
-    NONE = "none"
-    PROXMOX = "proxmox"
-    NFTABLES = "nftables"
-
-
-class Switch(StrEnum):
-    """The cluster's firewall as a whole: as it is found, on, or off."""
-
-    LEAVE = "leave"
-    ON = "on"
-    OFF = "off"
-
-
-class FirewallGuest(Model):
-    """A virtual machine that gets the rules for exporters; its own firewall is switched on by its owner."""
-
-    node: NonEmpty
-    vm_id: VmId
-
-
-class Firewall(Model):
-    """Who reaches the exporters and the platform."""
-
-    mode: FirewallMode = FirewallMode.NONE
-    # From where exporters and the API are asked: the monitoring host's addresses.
-    monitoring: tuple[Cidr, ...] = ()
-    # Who administers: SSH, the web interface and the platform's own pages.
-    admins: tuple[Cidr, ...] = ()
-    # Who reaches the platform's pages only: a reverse proxy, say.
-    gateways: tuple[Cidr, ...] = ()
-    # The members' networks among each other (corosync, Ceph, migration, storage).
-    members: tuple[Cidr, ...] = ()
-    # Whether the rules are put into the datacenter's own list, which must be empty.
-    hosts: bool = False
-    guests: tuple[FirewallGuest, ...] = ()
-    switch: Switch = Switch.LEAVE
-
-    @model_validator(mode="after")
-    def _nobody_is_locked_out(self) -> Self:
-        if self.switch is not Switch.ON:
-            return self
-        needed = {"admins": self.admins, "members": self.members, "monitoring": self.monitoring}
-        if missing := [name for name, value in needed.items() if not value]:
-            raise problem(
-                f"switch: on drops what no rule accepts, and {', '.join(missing)} is empty; give the "
-                "networks of those who administer (admins), of the members among each other (members: "
-                "corosync, Ceph, migration) and of the monitoring host (monitoring)"
-            )
-        if not self.hosts:
-            raise problem("switch: on drops what no rule accepts; set hosts: true, so that hosts have rules")
-        return self
-
-    @model_validator(mode="after")
-    def _rules_have_addresses(self) -> Self:
-        if self.mode is not FirewallMode.NONE and not self.monitoring:
-            raise problem(
-                f"mode is {self.mode}, but monitoring is empty: nobody could scrape; give the monitoring "
-                "host's addresses"
-            )
-        if self.mode is not FirewallMode.PROXMOX and (self.hosts or self.guests or self.switch != "leave"):
-            raise problem(
-                f"hosts, guests and switch are for mode proxmox, but mode is {self.mode}; remove them or "
-                "change the mode"
-            )
-        return self
-
-
-class LocalDocker(Model):
-    """Docker on the machine that runs Pulumi."""
-
-    target: Literal["local"] = "local"
-
-
-class SshDocker(Model):
-    """Docker on an existing host, reached over SSH by the `ssh` command of the machine that runs Pulumi."""
-
-    target: Literal["ssh"]
-    host: NonEmpty
-    user: NonEmpty = "root"
-    port: Port = 22
-    identity_file: Path | None = None
-
-
-class ProxmoxDocker(Model):
-    """Docker in a VM that the program creates on the cluster itself.
-
-    Its address is given, never learnt: the Docker provider needs it before the VM exists.
-    """
-
-    target: Literal["proxmox"]
-    # Where it is created; a later migration is left alone.
-    node: NonEmpty
-    vm_id: VmId
-    address: Interface
-    gateway: IPv4
-    bridge: NonEmpty = "vmbr0"
-    vlan: Annotated[int, Field(ge=1, le=4094)] | None = None
-    # Proxmox VE would give it the node's, but the provider can't take back what was once given.
-    dns_servers: Annotated[tuple[IPv4, ...], AfterValidator(some)]
-    # A cloud image with cloud-init (Debian, Ubuntu), at a URL whose content never changes.
-    image_url: DiskImage
-    image_checksum: Checksum
-    # It must hold the content type `import`.
-    image_datastore: NonEmpty = "local"
-    disk_datastore: NonEmpty = "local-lvm"
-    # Prometheus' history, the images and the system share one disk; it can grow, never shrink.
-    disk_gib: Annotated[int, Field(ge=16)] = 64
-    cores: PositiveInt = 2
-    memory_mib: Annotated[int, Field(ge=2048)] = 8192
-    user: UnixUser = "monitoring"
-    ssh_public_keys: Annotated[tuple[PublicKey, ...], AfterValidator(some)]
-    # The private key of one of them; without it the SSH agent is asked.
-    identity_file: Path | None = None
-    port: Port = 22
-    tags: tuple[Tag, ...] = ("monitoring",)
-    start_order: NonNegativeInt | None = None
-
-    @property
-    def host(self) -> str:
-        """The address without its prefix length."""
-        return str(IPv4Interface(self.address).ip)
-
-    @model_validator(mode="after")
-    def _gateway_is_reached(self) -> Self:
-        interface = IPv4Interface(self.address)
-        if IPv4Address(self.gateway) not in interface.network or self.gateway == self.host:
-            raise problem(
-                f"gateway {self.gateway} is not another address in {interface.network}; correct it, or the "
-                "prefix length of address"
-            )
-        return self
-
-
-Docker = Annotated[LocalDocker | SshDocker | ProxmoxDocker, Field(discriminator="target")]
-
-
-class Ports(Model):
-    """Published ports on the bind address; null publishes none."""
-
-    prometheus: Port | None = 9090
-    alertmanager: Port | None = 9093
-    # Grafana's content is created through this port: it is always published.
-    grafana: Port = 3000
-    discovery: Port | None = 8000
-    pve_exporter: Port | None = 9221
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        used = [port for port in self.model_dump().values() if port is not None]
-        if len(set(used)) != len(used):
-            raise problem("two services have the same port; give each its own")
-        return self
-
-
-class Network(Model):
-    """Where the platform listens, and which other networks it joins."""
-
-    bind_address: Address = "127.0.0.1"
-    ports: Ports = Ports()
-    # Existing Docker networks (a macvlan into the guests' VLAN, say) that the containers join too.
-    extra_networks: tuple[NonEmpty, ...] = ()
-
-
-class RemoteWrite(Model):
-    """A long-term store that takes Prometheus remote write (Mimir, VictoriaMetrics, Thanos receive)."""
-
-    url: Url
-    username: NonEmpty | None = None
-
-
-class Prometheus(Model):
-    """Prometheus: how often it scrapes, how much it keeps, where it also writes."""
-
-    scrape_interval: Duration = "15s"
-    retention_time: Duration = "30d"
-    retention_size: Size | None = None
-    external_labels: dict[LabelName, NonEmpty] = {}
-    external_url: Url | None = None
-    remote_write: RemoteWrite | None = None
-
-
-class ExporterPorts(Model):
-    """Ports on which exporters answer on hosts and in guests."""
-
-    node: Port = 9100
-    windows: Port = 9182
-    linux: Port = 9100
-    gpu: Port = 9835
-
-
-class StaticHost(Model):
-    """A machine outside the cluster (the monitoring host, a NAS, a backup server) with node_exporter."""
-
-    target: HostPort
-    name: NonEmpty
-
-
-class LabelsMode(StrEnum):
-    """Which labels guest targets carry: all that the cluster knows, or identity only."""
-
-    FULL = "full"
-    LEAN = "lean"
-
-
-class Scrape(Model):
-    """What is scraped besides the platform itself."""
-
-    labels: LabelsMode = LabelsMode.FULL
-    exporter_ports: ExporterPorts = ExporterPorts()
-    static_hosts: tuple[StaticHost, ...] = ()
-    # HTTP proxy for exporters on hosts and guests that Prometheus can't reach by itself (a jump host).
-    proxy_url: Url | None = None
-    # Names of Windows processes of which more is kept than CPU time and memory, and of services that are kept
-    # at all (the exporter's collector `service` gives a dozen series for each of some 200).
-    windows_processes: tuple[Pattern, ...] = ("sqlservr", "w3wp", "java", "python")
-    windows_services: tuple[Pattern, ...] = ()
-
-
-class Discovery(Model):
-    """The discovery service."""
-
-    refresh_seconds: PositiveInt = 15
-    cache_seconds: PositiveInt = 60
-    include: tuple[NonEmpty, ...] = ()
-    exclude: tuple[NonEmpty, ...] = ()
-    prefer_cidrs: tuple[NonEmpty, ...] = ()
-    # node name -> address to scrape, where the cluster reports a corosync-only one.
-    node_addresses: dict[NonEmpty, NonEmpty] = {}
-    gpu_nodes: tuple[NonEmpty, ...] = ()
-    # Network of the image build ("host" where the build needs the host's name resolution).
-    build_network: NonEmpty | None = None
-
-
-class RepeatIntervals(Model):
-    """How long until an alert that still fires is sent again."""
-
-    critical: Duration = "1h"
-    warning: Duration = "4h"
-    info: Duration = "1d"
-
-
-class Routes(Model):
-    """Channels by severity; a severity without its own list uses `default`."""
-
-    default: Annotated[tuple[Channel, ...], AfterValidator(some)]
-    critical: tuple[Channel, ...] = ()
-    warning: tuple[Channel, ...] = ()
-    info: tuple[Channel, ...] = ()
-
-    def channels(self) -> frozenset[Channel]:
-        """All channels that some route uses."""
-        return frozenset((*self.default, *self.critical, *self.warning, *self.info))
-
-
-class ClockSpan(Model):
-    """From a time of day to a later one of the same day."""
-
-    start: Clock
-    end: Clock
-
-    @model_validator(mode="after")
-    def _forwards(self) -> Self:
-        if self.start >= self.end:
-            raise problem(
-                f"ends at {self.end}, before it starts at {self.start}; a night is two spans: "
-                f"{self.start} to 24:00, and 00:00 to {self.end}"
-            )
-        return self
-
-
-class MuteTiming(Model):
-    """When alerts of some severities reach nobody, every week anew; they stay visible meanwhile.
-
-    Times, weekdays and days of the month narrow each other down; one that is left out allows all.
-    """
-
-    name: Name
-    severities: Annotated[tuple[Severity, ...], AfterValidator(some)] = (Severity.WARNING, Severity.INFO)
-    weekdays: tuple[Weekdays, ...] = ()
-    days_of_month: tuple[DaysOfMonth, ...] = ()
-    times: tuple[ClockSpan, ...] = ()
-    time_zone: TimeZone = "UTC"
-
-    @model_validator(mode="after")
-    def _not_for_ever(self) -> Self:
-        if not (self.weekdays or self.days_of_month or self.times):
-            raise problem("mutes for ever; give weekdays, daysOfMonth or times")
-        return self
-
-
-class Email(Model):
-    """Notification by e-mail."""
-
-    to: Annotated[tuple[NonEmpty, ...], AfterValidator(some)]
-    from_: NonEmpty = Field(alias="from")
-    smarthost: HostPort
-    username: NonEmpty | None = None
-    require_tls: bool = True
-
-
-class Slack(Model):
-    """Notification to a Slack channel; its URL is the secret slackUrl."""
-
-    channel: NonEmpty
-
-
-class Telegram(Model):
-    """Notification to a Telegram chat; the bot's token is the secret telegramToken."""
-
-    chat_id: int
-
-
-class Alerting(Model):
-    """Alertmanager: grouping, repetition, and which severity reaches people how."""
-
-    routes: Routes
-    group_wait: Duration = "30s"
-    group_interval: Duration = "5m"
-    repeat_intervals: RepeatIntervals = RepeatIntervals()
-    mute_timings: tuple[MuteTiming, ...] = ()
-    email: Email | None = None
-    slack: Slack | None = None
-    telegram: Telegram | None = None
-    external_url: Url | None = None
-    # Where the runbooks of docs/runbooks are read: alerts link to headings below it.
-    runbook_base_url: Url | None = None
-
-    @model_validator(mode="after")
-    def _mute_timings_differ(self) -> Self:
-        names = [timing.name for timing in self.mute_timings]
-        if len(set(names)) != len(names):
-            raise problem("two muteTimings have the same name; give each its own")
-        return self
-
-    def muted(self, severity: Severity) -> tuple[str, ...]:
-        """Names of the mute timings that hold for a severity."""
-        return tuple(timing.name for timing in self.mute_timings if severity in timing.severities)
-
-    def channels(self, severity: Severity | None) -> tuple[Channel, ...]:
-        """Channels of a severity, each once; None asks for those of alerts without one."""
-        own: tuple[Channel, ...] = getattr(self.routes, severity) if severity else ()
-        return tuple(dict.fromkeys(own or self.routes.default))
-
-    @model_validator(mode="after")
-    def _channels_are_described(self) -> Self:
-        described = {Channel.EMAIL: self.email, Channel.SLACK: self.slack, Channel.TELEGRAM: self.telegram}
-        for channel, value in described.items():
-            if channel in self.routes.channels() and value is None:
-                raise problem(
-                    f"routes use {channel}, but alerting.{channel} is missing; add it or change the route"
-                )
-        return self
-
-
-class Grafana(Model):
-    """Grafana."""
-
-    admin_user: NonEmpty = "admin"
-    # What people type into the browser.
-    external_url: Url | None = None
-    # How the machine that runs Pulumi reaches Grafana's API, where that differs.
-    api_url: Url | None = None
-    time_zone: NonEmpty = "browser"
-    # Raised by one, it makes a new token for the program and takes the former one away.
-    token_generation: PositiveInt = 1
-
-
-class Images(Model):
-    """Container images: a mirror for all, or single references (by digest for production)."""
-
-    registry_prefix: NonEmpty | None = None
-    prometheus: ImageReference | None = None
-    alertmanager: ImageReference | None = None
-    grafana: ImageReference | None = None
-    pve_exporter: ImageReference | None = None
-    # A finished image of the discovery service; without it, the image is built from discovery_fn/.
-    discovery: ImageReference | None = None
-    config_writer: ImageReference | None = None
-    python_base: ImageReference | None = None
-
-    def overrides(self) -> dict[str, str]:
-        """References given by the site, by key of the image table."""
-        given: dict[str, str | None] = {
-            Service.PROMETHEUS: self.prometheus,
-            Service.ALERTMANAGER: self.alertmanager,
-            Service.GRAFANA: self.grafana,
-            Service.PVE_EXPORTER: self.pve_exporter,
-            Service.DISCOVERY: self.discovery,
-            CONFIG_WRITER: self.config_writer,
-            PYTHON_BASE: self.python_base,
-        }
-        return {key: value for key, value in given.items() if value is not None}
-
-
-class MemoryLimits(Model):
-    """Memory limits in MiB. Prometheus: about 3 KiB per series plus queries (docs/sizing in the README)."""
-
-    prometheus: PositiveInt = 2048
-    alertmanager: PositiveInt = 128
-    grafana: PositiveInt = 512
-    discovery: PositiveInt = 256
-    pve_exporter: PositiveInt = 256
-
-
-class Containers(Model):
-    """What all containers have in common."""
-
-    # Stands before the names of containers, volumes and the network: two stacks on one host differ in it.
-    name_prefix: Name = PROJECT
-    # Volumes with history refuse to be deleted or replaced, and stay when the stack is destroyed.
-    protect_data: bool = True
-    memory_mib: MemoryLimits = MemoryLimits()
-    log_max_size_mib: PositiveInt = 10
-    log_max_files: PositiveInt = 3
-    stop_grace_seconds: NonNegativeInt = 30
 
 
 class StackSettings(Model):
