@@ -15,6 +15,7 @@ from components.grafana import Grafana
 from components.grafana_account import GrafanaAccount, GrafanaAccountArgs
 from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
 from components.grafana_content import GrafanaContent, GrafanaContentArgs
+from components.host_exporters import host_exporters
 from components.images import Service
 from components.monitoring_vm import monitoring_vm
 from components.prometheus import Prometheus
@@ -24,6 +25,7 @@ from components.service import ServiceArgs
 settings, secrets = configuration.load(Path())
 plan = topology.plan(settings)
 
+host_exporters(settings)
 vm = monitoring_vm(settings, secrets)
 hosts = {
     host.key: DockerHost(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -27,21 +27,26 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from components.exporters import GITHUB, NODE_EXPORTER, NVIDIA_GPU_EXPORTER, Exporter
 from components.images import CONFIG_WRITER, PYTHON_BASE, Service
 from components.words import (
     Address,
     Checksum,
     Clock,
     DaysOfMonth,
+    Digest,
     DiskImage,
     Duration,
     Endpoint,
+    Host,
+    HostKey,
     HostPort,
     ImageReference,
     Interface,
     IPv4,
     LabelName,
     Name,
+    NodeName,
     NonEmpty,
     Port,
     PublicKey,
@@ -51,10 +56,12 @@ from components.words import (
     TokenId,
     UnixUser,
     Url,
+    Version,
     VmId,
     Weekdays,
     problem,
     some,
+    some_entries,
 )
 
 PROJECT = "pve-monitoring"
@@ -484,6 +491,101 @@ class Containers(Model):
     stop_grace_seconds: NonNegativeInt = 30
 
 
+class Collector(StrEnum):
+    """What hosts tell by node_exporter's textfile collector (host_collectors)."""
+
+    UPDATES = "updates"
+    SMART = "smart"
+    BACKUPS = "backups"
+    CERTIFICATES = "certificates"
+
+
+class Release(Model):
+    """Which release of an exporter is installed, and from where."""
+
+    exporter: ClassVar[Exporter]
+
+    version: Version
+    sha256: Digest | None = None
+    # The archive on the machine that runs Pulumi: it is uploaded instead of downloaded by the host.
+    file: Path | None = None
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the archive."""
+        return self.sha256 or self.exporter.checksums[self.version]
+
+    @model_validator(mode="after")
+    def _checksum_is_known(self) -> Self:
+        if self.sha256 is None and self.version not in self.exporter.checksums:
+            archive = self.exporter.archive_name(self.version)
+            raise problem(
+                f"the checksum of {archive} isn't known here; set sha256 to the one that "
+                f"{self.exporter.checksums_url(self.version)} gives for it"
+            )
+        return self
+
+
+class NodeRelease(Release):
+    """node_exporter, on every host."""
+
+    exporter = NODE_EXPORTER
+
+    version: Version = NODE_EXPORTER.version
+
+
+class GpuRelease(Release):
+    """nvidia_gpu_exporter, on hosts whose own driver runs their GPUs."""
+
+    exporter = NVIDIA_GPU_EXPORTER
+
+    version: Version = NVIDIA_GPU_EXPORTER.version
+    # auto: wherever nvidia-smi answers when the host is set up.
+    hosts: Literal["auto"] | Annotated[tuple[NodeName, ...], AfterValidator(some)] = "auto"
+
+
+class ExporterHost(Model):
+    """A host that exporters are installed on over SSH."""
+
+    address: Host
+    # It is known beforehand: whoever answers with another key gets no login and no script.
+    host_key: HostKey
+    user: UnixUser = "root"
+    port: Port = 22
+    # Without one here or for all hosts, the SSH agent is asked.
+    identity_file: Path | None = None
+    # Address of the host on which the exporters listen; all of them if none is given.
+    listen_address: Address | None = None
+
+
+class HostExporters(Model):
+    """Exporters on the hosts of the cluster; they listen on scrape.exporterPorts."""
+
+    hosts: Annotated[dict[NodeName, ExporterHost], AfterValidator(some_entries)]
+    identity_file: Path | None = None
+    node_exporter: NodeRelease = NodeRelease()
+    # Not installed where it isn't given.
+    gpu_exporter: GpuRelease | None = None
+    # A mirror that is laid out as GitHub is, for hosts that don't reach it.
+    download_base_url: Url = GITHUB
+    textfile_collectors: tuple[Collector, ...] = tuple(Collector)
+
+    @model_validator(mode="after")
+    def _gpu_hosts_are_hosts(self) -> Self:
+        named = (
+            () if self.gpu_exporter is None or self.gpu_exporter.hosts == "auto" else self.gpu_exporter.hosts
+        )
+        if unknown := sorted(set(named) - self.hosts.keys()):
+            raise problem(
+                f"gpuExporter.hosts names {', '.join(unknown)}, which hosts doesn't; correct one of them"
+            )
+        return self
+
+    def identity(self, host: ExporterHost) -> Path | None:
+        """The private key for a host; None asks the SSH agent."""
+        return host.identity_file or self.identity_file
+
+
 class StackSettings(Model):
     """Everything a stack decides, without its secrets."""
 
@@ -497,6 +599,7 @@ class StackSettings(Model):
     grafana: Grafana = Grafana()
     images: Images = Images()
     containers: Containers = Containers()
+    host_exporters: HostExporters | None = None
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -619,10 +722,30 @@ def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:
     ]
 
 
+_IDENTITY = "a private key without a passphrase"
+
+
+def _exporter_files(exporters: HostExporters) -> dict[str, tuple[Path | None, str]]:
+    files = {"hostExporters.identityFile": (exporters.identity_file, _IDENTITY)}
+    for name, host in exporters.hosts.items():
+        files[f"hostExporters.hosts.{name}.identityFile"] = (host.identity_file, _IDENTITY)
+    releases: dict[str, Release | None] = {
+        "nodeExporter": exporters.node_exporter,
+        "gpuExporter": exporters.gpu_exporter,
+    }
+    for key, release in releases.items():
+        if release is not None:
+            archive = release.exporter.archive_name(release.version)
+            files[f"hostExporters.{key}.file"] = (release.file, f"the archive {archive}")
+    return files
+
+
 def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
     files = {"cluster.caFile": (settings.cluster.ca_file, "the cluster's CA certificate (PEM)")}
     if isinstance(settings.docker, ProxmoxDocker):
-        files["docker.identityFile"] = (settings.docker.identity_file, "a private key without a passphrase")
+        files["docker.identityFile"] = (settings.docker.identity_file, _IDENTITY)
+    if settings.host_exporters is not None:
+        files.update(_exporter_files(settings.host_exporters))
     return [
         Problem(key=key, text=f"{path} is not a readable file; give the path of {what}")
         for key, (path, what) in files.items()
