@@ -80,7 +80,7 @@ class ExportersOfHost(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._args = name, args
         before: list[pulumi.Resource] = []
-        # One after the other: what they have in common (user, directories) goes with the last that is removed.
+        # One after the other: what they share (user, directories) goes with the last that is removed.
         for kind, installation in installations(args.name, args.common.wanted, args.common.settings).items():
             before = [self._install(kind, installation, before)]
         self.register_outputs({})
@@ -92,7 +92,7 @@ class ExportersOfHost(pulumi.ComponentResource):
             lambda content: script(replace(wanted, web_config=content))
         )
         # Standard input brings the script, so that nothing of it stands in the host's list of processes. Its
-        # digest stands in the command, to be seen in a preview. `triggers` would replace the resource instead.
+        # digest stands in the command, to be seen in a preview. `triggers` would replace the resource.
         order = text.apply(lambda content: f"{self._shell} install {_digest(content)}")
         return remote.Command(
             f"{self._key}-{kind}-exporter",
