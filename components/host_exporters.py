@@ -24,11 +24,9 @@ class HostExportersArgs:
     """Arguments of HostExporters.
 
     Attributes:
-        wanted: what the stack configuration says of the exporters.
         web_configs: text of the exporters' web configuration (TLS, basic authentication) by name of the host.
     """
 
-    wanted: Wanted
     settings: StackSettings
     web_configs: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
@@ -60,7 +58,7 @@ class HostExporters(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         provider = command.Provider(f"{name}-command", opts=child)
-        for host_name, host in sorted(args.wanted.hosts.items()):
+        for host_name, host in sorted(args.settings.host_exporters.hosts.items()):
             ExportersOfHost(
                 f"{name}-{host_name}",
                 ExportersOfHostArgs(name=host_name, host=host, common=args, provider=provider),
@@ -81,7 +79,7 @@ class ExportersOfHost(pulumi.ComponentResource):
         self._key, self._args = name, args
         before: list[pulumi.Resource] = []
         # One after the other: what they share (user, directories) goes with the last that is removed.
-        for kind, installation in installations(args.name, args.common.wanted, args.common.settings).items():
+        for kind, installation in installations(args.name, args.common.settings).items():
             before = [self._install(kind, installation, before)]
         self.register_outputs({})
 
@@ -131,7 +129,7 @@ class ExportersOfHost(pulumi.ComponentResource):
 
     def _connection(self) -> remote.ConnectionArgs:
         host = self._args.host
-        identity = self._args.common.wanted.identity(host)
+        identity = self._args.common.settings.host_exporters.identity(host)
         return remote.ConnectionArgs(
             host=host.address,
             port=host.port,
@@ -147,9 +145,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def installations(name: str, wanted: Wanted, settings: StackSettings) -> dict[str, Installation]:
+def installations(name: str, settings: StackSettings) -> dict[str, Installation]:
     """What is installed on a host, in this order, by kind (`node`, `gpu`)."""
-    ports = settings.scrape.exporter_ports
+    wanted, ports = settings.host_exporters, settings.scrape.exporter_ports
     node = _installation(name, wanted, wanted.node_exporter, "nodeExporter", ports.node)
     found = {"node": replace(node, collectors=wanted.textfile_collectors)}
     gpu = wanted.gpu_exporter
@@ -175,7 +173,6 @@ def _installation(name: str, wanted: Wanted, release: Release, setting: str, por
 
 def host_exporters(settings: StackSettings) -> HostExporters | None:
     """The exporters that the settings ask for; None where the hosts are left alone."""
-    if settings.host_exporters is None:
+    if not settings.host_exporters.hosts:
         return None
-    args = HostExportersArgs(wanted=settings.host_exporters, settings=settings)
-    return HostExporters("host-exporters", args)
+    return HostExporters("host-exporters", HostExportersArgs(settings=settings))

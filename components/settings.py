@@ -61,7 +61,6 @@ from components.words import (
     Weekdays,
     problem,
     some,
-    some_entries,
 )
 
 PROJECT = "pve-monitoring"
@@ -561,7 +560,8 @@ class ExporterHost(Model):
 class HostExporters(Model):
     """Exporters on the hosts of the cluster; they listen on scrape.exporterPorts."""
 
-    hosts: Annotated[dict[NodeName, ExporterHost], AfterValidator(some_entries)]
+    # By the name of the node; none: the hosts are left alone.
+    hosts: dict[NodeName, ExporterHost] = {}
     identity_file: Path | None = None
     node_exporter: NodeRelease = NodeRelease()
     # Not installed where it isn't given.
@@ -599,7 +599,7 @@ class StackSettings(Model):
     grafana: Grafana = Grafana()
     images: Images = Images()
     containers: Containers = Containers()
-    host_exporters: HostExporters | None = None
+    host_exporters: HostExporters = HostExporters()
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -744,8 +744,7 @@ def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
     files = {"cluster.caFile": (settings.cluster.ca_file, "the cluster's CA certificate (PEM)")}
     if isinstance(settings.docker, ProxmoxDocker):
         files["docker.identityFile"] = (settings.docker.identity_file, _IDENTITY)
-    if settings.host_exporters is not None:
-        files.update(_exporter_files(settings.host_exporters))
+    files.update(_exporter_files(settings.host_exporters))
     return [
         Problem(key=key, text=f"{path} is not a readable file; give the path of {what}")
         for key, (path, what) in files.items()

@@ -272,13 +272,6 @@ def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def some_entries(values: dict[str, Any]) -> dict[str, Any]:
-    """Refuse an empty table, as `some` does with lists."""
-    if not values:
-        raise problem("is empty; give at least one")
-    return values
-
-
 Duration = Annotated[str, AfterValidator(_check_duration)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]

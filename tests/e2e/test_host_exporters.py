@@ -87,7 +87,7 @@ class Site:
         (directory / "__main__.py").write_text(PROGRAM, "utf-8")
         project = {
             "name": "pve-monitoring",
-            "runtime": {"name": "python", "options": {"virtualenv": str(ROOT / ".venv")}},
+            "runtime": {"name": "python", "options": {"toolchain": "uv", "virtualenv": str(ROOT / ".venv")}},
         }
         (directory / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
 
@@ -113,8 +113,7 @@ class Site:
     ) -> tuple[int, str]:
         """Run the script on the host as the provider does, without the engine."""
         made = self.settings(version, **changes)
-        assert made.host_exporters is not None
-        text = script(installations("pve1", made.host_exporters, made)[kind])
+        text = script(installations("pve1", made)[kind])
         systemd_machine.put(self.machine, {"root/script": (text.encode(), 0o600)})
         return systemd_machine.run(self.machine, f"bash -s {order} </root/script")
 

@@ -99,7 +99,9 @@ def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_
         ["sh", "-c", _BOOT],
         name=name,
         hostname=name,
-        privileged=True,
+        # What systemd takes of `privileged`, which isn't to be had on every machine.
+        cap_add=["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
+        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         environment={"container": "docker"},
         tmpfs={"/run": "", "/tmp": ""},
         ports={f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in ports.items()},
