@@ -206,8 +206,12 @@ def exporter_unit(wanted: Installation) -> str:
     )
 
 
-# Commands of disks' controllers take what only root of the host may do; the others take nothing.
-_CAPABILITIES = {Collector.SMART: "CAP_SYS_RAWIO CAP_SYS_ADMIN"}
+# Commands to disks are for root alone; logs of tasks and the files of pmxcfs belong to www-data's group.
+_CAPABILITIES = {
+    Collector.SMART: "CAP_SYS_RAWIO CAP_SYS_ADMIN",
+    Collector.BACKUPS: "CAP_DAC_READ_SEARCH",
+    Collector.CERTIFICATES: "CAP_DAC_READ_SEARCH",
+}
 _EVERY = {Collector.BACKUPS: "*:0/10"}
 
 
@@ -228,7 +232,7 @@ def collector_units(collector: Collector) -> tuple[File, File]:
             ("CapabilityBoundingSet", _CAPABILITIES.get(collector, "")),
             ("ProtectHome", "yes"),
             ("PrivateNetwork", "yes"),
-            ("PrivateDevices", "no" if collector in _CAPABILITIES else "yes"),
+            ("PrivateDevices", "no" if collector is Collector.SMART else "yes"),
         ),
     )
     timer = unit(

@@ -57,9 +57,10 @@ get_archive() {
         cp "$upload" "$stage/archive"
         return
     fi
-    wget --no-verbose --tries=2 --timeout=30 --output-document="$stage/archive" "$url" >&2 ||
-        die "$url can't be downloaded (see above). Does this host reach it, and does it exist?" \
-            "Else give hostExporters.downloadBaseUrl a mirror, or the archive itself as $setting.file."
+    local said
+    said=$(wget --no-verbose --tries=2 --timeout=30 --output-document="$stage/archive" "$url" 2>&1) ||
+        die "$url can't be downloaded: $said" "If this host doesn't reach it, give hostExporters.downloadBaseUrl" \
+            "a mirror, or the archive itself as $setting.file."
 }
 
 unpack_program() {

@@ -85,6 +85,10 @@ class Site:
             "downloadBaseUrl": f"http://127.0.0.1:{systemd_machine.MIRROR_PORT}",
         }
         (directory / "__main__.py").write_text(PROGRAM, "utf-8")
+        # The CLI looks up the program's packages by them.
+        for name in ("pyproject.toml", "uv.lock"):
+            if (ROOT / name).is_file():
+                shutil.copy(ROOT / name, directory)
         project = {
             "name": "pve-monitoring",
             "runtime": {"name": "python", "options": {"toolchain": "uv", "virtualenv": str(ROOT / ".venv")}},
@@ -121,7 +125,9 @@ class Site:
         return self.platform._run([*words, "--stack", "hosts"], self.directory, {})
 
     def up(self, version: str, *words: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-        self.platform.write_config(hostExporters=self.wanted(version, **changes))
+        # The development stack's CA is the lab's, which isn't up here.
+        wanted = {"cluster.caFile": None, "hostExporters": self.wanted(version, **changes)}
+        self.platform.write_config(**wanted)
         return self.pulumi("up", "--yes", "--skip-preview", *words)
 
     def run(self, command: str) -> str:
@@ -190,6 +196,7 @@ def test_one_up_installs_everything(installed: Site) -> None:
     assert samples(page, "nvme_percentage_used_ratio") == {'{device="nvme0"}': 0.12}
     assert set(samples(page, "vzdump_guest_last_success_timestamp_seconds")) == {'{vm_id="101"}'}
     assert set(samples(page, "vzdump_guest_last_failure_timestamp_seconds")) == {'{vm_id="105"}'}
+    assert samples(page, "vzdump_job_last_failure_timestamp_seconds") == {'{backup_job="none"}': 0x692109A0}
     assert set(samples(page, "host_certificate_not_after_timestamp_seconds")) == {
         '{certificate="pve-ssl.pem"}'
     }

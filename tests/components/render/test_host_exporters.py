@@ -109,8 +109,14 @@ def test_every_collector_has_its_units_and_its_module() -> None:
 
 def test_rights_are_given_to_the_one_that_needs_them() -> None:
     units = {file.path.rpartition("-")[2]: file.content for file in render.files(made()["node"])}
-    with_rights = {name for name, text in units.items() if "CapabilityBoundingSet=CAP" in text}
-    assert with_rights == {"smart.service"}
+    rights = {
+        name: text.partition("CapabilityBoundingSet=")[2].partition("\n")[0] for name, text in units.items()
+    }
+    assert {name: given for name, given in rights.items() if given} == {
+        "smart.service": "CAP_SYS_RAWIO CAP_SYS_ADMIN",
+        "backups.service": "CAP_DAC_READ_SEARCH",
+        "certificates.service": "CAP_DAC_READ_SEARCH",
+    }
     for name, text in units.items():
         if name.endswith(".service"):
             assert "NoNewPrivileges=yes\n" in text
