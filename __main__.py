@@ -1,4 +1,4 @@
-"""Monitoring of a Proxmox VE cluster: settings, topology, Docker hosts, services, what is in Grafana."""
+"""Monitoring of a Proxmox VE cluster: settings, exporters, Docker hosts, services, what is in Grafana."""
 
 from __future__ import annotations
 

@@ -236,5 +236,5 @@ def test_bad_settings_register_nothing(mistake: str) -> None:
 
 def test_the_program_is_about_a_page() -> None:
     lines = Path("__main__.py").read_text("utf-8").splitlines()
-    assert len(lines) <= 66
+    assert len(lines) <= 72
     assert len(ALL_SECRETS) == len(Secret)
