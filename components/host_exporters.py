@@ -10,7 +10,8 @@ import pulumi
 import pulumi_command as command
 from pulumi_command import remote
 
-from components.render.host_exporters import Driver, Installation, script
+from components.render.host_exporters import script
+from components.render.host_units import Driver, Installation
 from components.settings import ExporterHost, Release, StackSettings
 from components.settings import HostExporters as Wanted
 

@@ -13,7 +13,7 @@ import pytest
 
 from components.host_exporters import installations
 from components.render import host_exporters as render
-from components.render.host_exporters import Driver, Installation
+from components.render.host_units import Driver, Installation, word
 from components.settings import Collector
 from tests.support.examples import MINIMAL, settings
 
@@ -130,7 +130,7 @@ def test_rights_are_given_to_the_one_that_needs_them() -> None:
     [("a", '"a"'), ("50%$", '"50%%$$"'), (r"\d", r'"\\d"'), ('say "x"', r'"say \"x\""')],
 )
 def test_words_of_a_unit_are_read_back_as_they_were(value: str, text: str) -> None:
-    assert render.word(value) == text
+    assert word(value) == text
 
 
 def test_a_web_configuration_is_written_for_the_service_alone() -> None:
