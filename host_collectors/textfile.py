@@ -59,7 +59,7 @@ def run(name: str, collect: Callable[[], Page]) -> int:
     """
     try:
         page = collect()
-    except CollectorError as error:
+    except (CollectorError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     write(STATE / "textfile" / f"{name}.prom", page.text())

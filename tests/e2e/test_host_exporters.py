@@ -142,7 +142,7 @@ class Site:
     @property
     def version(self) -> str:
         line = next(line for line in self.page.splitlines() if line.startswith("node_exporter_build_info"))
-        return line.partition('version="')[2].partition('"')[0]
+        return line.partition(',version="')[2].partition('"')[0]
 
     @property
     def pid(self) -> str:
@@ -162,9 +162,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         client.containers.get(NAME).remove(force=True, v=True)
     made.machine = systemd_machine.start(client, NAME, {22: SSH, 9100: NODE, 9835: GPU}, made.public_key)
     try:
-        wait_for(
-            "systemd", lambda: not systemd_machine.run(made.machine, "systemctl is-active ssh")[0], 30, 0.3
-        )
+        ready = systemd_machine.READY
+        wait_for("systemd", lambda: systemd_machine.run(made.machine, ready)[0] == 0, 30, 0.3)
         for version, content in programs.items():
             made.checksums[version] = made.publish(NODE_EXPORTER, version, content)
         made.platform._run(["stack", "select", "--create", "hosts"], made.directory, {})

@@ -46,9 +46,12 @@ exec /usr/lib/systemd/systemd'
 _MIRROR_UNIT = f"""\
 [Service]
 ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory {MIRROR} {MIRROR_PORT}
-[Install]
-WantedBy=multi-user.target
 """
+# What says that it is ready for tests; the mirror answers a moment after it is started.
+READY = (
+    f"systemctl is-active ssh && systemctl start mirror && "
+    f"wget -qO /dev/null --tries=9 --retry-connrefused --waitretry=1 http://127.0.0.1:{MIRROR_PORT}"
+)
 
 DISKS = {"devices": [{"name": "/dev/sda", "type": "sat"}, {"name": "/dev/nvme0", "type": "nvme"}]}
 _SMART = {
@@ -104,7 +107,7 @@ def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_
         name=name,
         hostname=name,
         # What systemd takes of `privileged`, which isn't to be had on every machine.
-        cap_add=["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
+        cap_add=["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "DAC_READ_SEARCH", "SYS_RAWIO"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         environment={"container": "docker"},
         tmpfs={"/run": "", "/tmp": ""},
@@ -114,7 +117,6 @@ def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_
     texts = {
         "usr/sbin/smartctl": (_SMARTCTL, 0o755),
         "etc/systemd/system/mirror.service": (_MIRROR_UNIT, 0o644),
-        "etc/systemd/system/multi-user.target.wants/mirror.service": (_MIRROR_UNIT, 0o644),
         "etc/ssh/ssh_host_ed25519_key": (host_key()[0].decode(), 0o600),
         "root/.ssh/authorized_keys": (public_key, 0o600),
         **{f"var/log/vzdump/{log}": (text, 0o640) for log, text in _LOGS.items()},
