@@ -1,4 +1,4 @@
-"""Monitoring of a Proxmox VE cluster: settings, topology, Docker hosts, services, what is in Grafana."""
+"""Monitoring of a Proxmox VE cluster: rights, machines, exporters, services, what is in Grafana."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from components.grafana import Grafana
 from components.grafana_account import GrafanaAccount, GrafanaAccountArgs
 from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
 from components.grafana_content import GrafanaContent, GrafanaContentArgs
+from components.host_exporters import host_exporters
 from components.images import Service
 from components.monitoring_vm import monitoring_vm
 from components.prometheus import Prometheus
@@ -29,6 +30,7 @@ plan = topology.plan(settings)
 secrets = with_tokens(settings, given)
 vm = monitoring_vm(settings, given)
 rules = firewall(settings, given, vm.vm if vm else None)
+host_exporters(settings)
 hosts = {
     host.key: DockerHost(
         f"host-{host.key}",

@@ -45,6 +45,7 @@ from components.settings_docker import (
     ProxmoxDocker,
     SshDocker,
 )
+from components.settings_exporters import Collector, ExporterHost, HostExporters, Release
 from components.settings_model import PROJECT, Model
 from components.settings_scraping import (
     Discovery,
@@ -66,15 +67,18 @@ __all__ = [
     "Channel",
     "ClockSpan",
     "Cluster",
+    "Collector",
     "Containers",
     "Discovery",
     "Docker",
     "Email",
+    "ExporterHost",
     "ExporterPorts",
     "Firewall",
     "FirewallGuest",
     "FirewallMode",
     "Grafana",
+    "HostExporters",
     "Images",
     "LabelsMode",
     "LocalDocker",
@@ -86,6 +90,7 @@ __all__ = [
     "Problem",
     "Prometheus",
     "ProxmoxDocker",
+    "Release",
     "RemoteWrite",
     "RepeatIntervals",
     "Routes",
@@ -151,6 +156,7 @@ class StackSettings(Model):
     grafana: Grafana = Grafana()
     images: Images = Images()
     containers: Containers = Containers()
+    host_exporters: HostExporters = HostExporters()
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -327,10 +333,29 @@ def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:
     ]
 
 
+_IDENTITY = "a private key without a passphrase"
+
+
+def _exporter_files(exporters: HostExporters) -> dict[str, tuple[Path | None, str]]:
+    files = {"hostExporters.identityFile": (exporters.identity_file, _IDENTITY)}
+    for name, host in exporters.hosts.items():
+        files[f"hostExporters.hosts.{name}.identityFile"] = (host.identity_file, _IDENTITY)
+    releases: dict[str, Release | None] = {
+        "nodeExporter": exporters.node_exporter,
+        "gpuExporter": exporters.gpu_exporter,
+    }
+    for key, release in releases.items():
+        if release is not None:
+            archive = release.exporter.archive_name(release.version)
+            files[f"hostExporters.{key}.file"] = (release.file, f"the archive {archive}")
+    return files
+
+
 def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
     files = {"cluster.caFile": (settings.cluster.ca_file, "the cluster's CA certificate (PEM)")}
     if isinstance(settings.docker, ProxmoxDocker):
-        files["docker.identityFile"] = (settings.docker.identity_file, "a private key without a passphrase")
+        files["docker.identityFile"] = (settings.docker.identity_file, _IDENTITY)
+    files.update(_exporter_files(settings.host_exporters))
     return [
         Problem(key=key, text=f"{path} is not a readable file; give the path of {what}")
         for key, (path, what) in files.items()

@@ -181,6 +181,42 @@ def _check_public_key(value: str) -> str:
     return value.strip()
 
 
+def _check_host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-9a-fA-F:.]+", value):
+        raise problem(
+            f"{value!r} is not a host; write its name or address alone: pve1.example.com, 192.0.2.11"
+        )
+    return value
+
+
+# No RSA keys: the provider offers only their SHA-1 signatures, which OpenSSH refuses since 8.8.
+_HOST_KEY = re.compile(
+    r"(?:^|\s)((?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{60,}={0,2})(?:\s|$)"
+)
+
+
+def _check_host_key(value: str) -> str:
+    """The algorithm and the key, without the host's name that known_hosts puts before it."""
+    if (match := _HOST_KEY.search(value)) is None:
+        raise problem(
+            f"{value!r} is not an SSH host key; run there: cat /etc/ssh/ssh_host_ed25519_key.pub, and write "
+            "the line: ssh-ed25519 AAAA… (ssh-keyscan -t ed25519 prints it from afar, for whoever answers)"
+        )
+    return match[1]
+
+
+def _check_digest(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise problem(f"{value!r} is not a SHA-256 checksum; write its 64 hex digits")
+    return value
+
+
+def _check_version(value: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", value):
+        raise problem(f"{value!r} is not a version; write three numbers without a v, e.g. 1.12.1")
+    return value
+
+
 def _check_tag(value: str) -> str:
     # PVE_TAG_RE in pve-common's JSONSchema.pm; Proxmox VE stores them in lower case.
     if not re.fullmatch(r"[a-z0-9_][a-z0-9_.+-]*", value):
@@ -299,6 +335,10 @@ Pattern = Annotated[str, AfterValidator(_check_pattern)]
 Cidr = Annotated[str, AfterValidator(_check_cidr)]
 Release = Annotated[int, AfterValidator(_check_release)]
 PoolId = Annotated[str, AfterValidator(_check_pool)]
+Host = Annotated[str, AfterValidator(_check_host)]
+HostKey = Annotated[str, AfterValidator(_check_host_key)]
+Digest = Annotated[str, AfterValidator(_check_digest)]
+Version = Annotated[str, AfterValidator(_check_version)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
 # Proxmox VE's own range (pve-vmid).
 VmId = Annotated[int, Field(ge=100, le=999_999_999)]
@@ -308,5 +348,7 @@ Clock = Annotated[str, AfterValidator(_check_clock)]
 TimeZone = Annotated[str, AfterValidator(_check_time_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+# As Proxmox VE names nodes (pve-node in pve-common's JSONSchema.pm).
+NodeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 NonEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]

@@ -30,14 +30,16 @@ class GoModule:
     at the paths where its source expects them.
 
     Attributes:
-        path: path of the module; its commands lie in `cmd/`.
+        path: path of the module.
         commands: names of commands, and of the binaries.
         tags: Go build tags.
+        packages: where the commands lie in the module; in `cmd/` unless it is said.
     """
 
     path: str
     commands: tuple[str, ...]
     tags: tuple[str, ...]
+    packages: tuple[str, ...] = ()
 
 
 def binaries(
@@ -89,7 +91,7 @@ def _build_command(module: GoModule, version: str, target: Path) -> list[str]:
         *("-tags", ",".join(module.tags)),
         *("-ldflags", f"-s -w {variables}"),
         *("-o", f"{target}/"),
-        *(f"./cmd/{command}" for command in module.commands),
+        *(module.packages or (f"./cmd/{command}" for command in module.commands)),
     ]
 
 

@@ -464,3 +464,65 @@ def test_only_one_file_reads_the_config() -> None:
     files = [*Path("components").rglob("*.py"), Path("__main__.py")]
     readers = [str(path) for path in files if "pulumi.Config" in path.read_text("utf-8")]
     assert readers == ["components/settings.py"]
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGV4YW1wbGUgb2YgYSBwdWJsaWMga2V5IG9mIG9wcw=="
+HOSTS: dict[str, Any] = {
+    **MINIMAL,
+    "hostExporters": {"hosts": {"pve1": {"address": "192.0.2.11", "hostKey": HOST_KEY}}},
+}
+
+
+def test_hosts_are_left_alone_unless_they_are_named() -> None:
+    assert settings(MINIMAL).host_exporters.hosts == {}
+    assert settings(HOSTS).host_exporters.node_exporter.checksum.startswith("b51d8a76")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (f"pve1,192.0.2.11 {HOST_KEY} root@pve1", HOST_KEY),
+        (f"|1|c2FsdA==|aGFzaA== {HOST_KEY}", HOST_KEY),
+        (f"{HOST_KEY}\n", HOST_KEY),
+    ],
+)
+def test_a_host_key_may_be_the_line_of_known_hosts(line: str, key: str) -> None:
+    made = settings(changed("hostExporters.hosts.pve1.hostKey", line, HOSTS))
+    assert made.host_exporters.hosts["pve1"].host_key == key
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (
+            "hosts.pve1.hostKey",
+            "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDETfGHKGFqhNvdFTY",
+            "is not an SSH host key",
+        ),
+        ("hosts.pve1.hostKey", "ssh-rsa " + "A" * 372, "write the line: ssh-ed25519"),
+        ("hosts.pve1.address", "192.0.2.11:22", "write its name or address alone"),
+        ("hosts.pve1.address", "https://pve1", "write its name or address alone"),
+        ("hosts.pve1.listenAddress", "eth0", "is not an IP address"),
+        ("hosts.pve1.user", "Root", "is not a user name"),
+        ("hosts.pve1.identityFile", "/nowhere", "is not a readable file; give the path of a private key"),
+        ("identityFile", "/nowhere", "is not a readable file; give the path of a private key"),
+        ("nodeExporter.version", "v1.12.1", "write three numbers without a v"),
+        ("nodeExporter.sha256", "b51d8a76", "is not a SHA-256 checksum"),
+        (
+            "nodeExporter.file",
+            "/nowhere",
+            "give the path of the archive node_exporter-1.12.1.linux-amd64.tar.gz",
+        ),
+        ("nodeExporter", {"version": "1.99.0"}, "releases/download/v1.99.0/sha256sums.txt gives for it"),
+        ("gpuExporter", {}, "nvidia_gpu_exporter/releases/download/v1.14.0/checksums.txt"),
+        ("", {"gpuExporter": {"sha256": "0" * 64, "hosts": ["pve9"]}}, "names pve9, which hosts doesn't"),
+        ("downloadBaseUrl", "ftp://x", "is not a URL"),
+        ("textfileCollectors", ["weather"], "but it is 'weather'"),
+    ],
+)
+def test_a_wrong_value_of_the_exporters_is_named_and_mended(path: str, value: Any, words: str) -> None:
+    key = f"hostExporters.{path}".rstrip(".")
+    values = changed(key, {**HOSTS["hostExporters"], **value} if not path else value, HOSTS)
+    ((found, text),) = problems(values).items()
+    assert found.startswith(key)
+    assert words in text

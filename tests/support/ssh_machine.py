@@ -69,12 +69,12 @@ def start(client: docker.DockerClient, name: str, port: int, public_key: str) ->
         "etc/ssh/ssh_host_ed25519_key": (host_key, 0o600, 0),
         f"home/{USER}/.ssh/authorized_keys": (public_key.encode(), 0o600, 1000),
     }
-    container.put_archive("/", _archive(files))
+    container.put_archive("/", archive(files))
     container.start()
     return container
 
 
-def _archive(files: dict[str, tuple[bytes, int, int]]) -> bytes:
+def archive(files: dict[str, tuple[bytes, int, int]]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, (content, mode, owner) in files.items():

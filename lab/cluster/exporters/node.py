@@ -10,9 +10,11 @@ from ..load import chance, uneven
 from ..model import GIB, Guest, Host
 from ..profiles import MTU_PAYLOAD, READ_SIZE, WRITE_SIZE
 from ..state import Lab
+from . import upkeep
 from .page import Page, labels
 
 EXPORTER = "node_exporter-1.12.1"
+COLLECTED = "host_collectors"
 COLLECTORS = (
     "cpu", "diskstats", "filesystem", "hwmon", "loadavg", "meminfo", "netdev", "pressure", "stat", "uname",
     "zfs",
@@ -82,7 +84,7 @@ class Mount(NamedTuple):
 
 def render_host(lab: Lab, host: Host, t: float) -> str:
     """What node_exporter on ``host`` answers at ``t``; the host is up."""
-    page = Page(EXPORTER)
+    page = Page(EXPORTER, COLLECTED)
     release = lab.settings.pve_release
     parts = lab.host_cpu_parts(host, t)
     machine = _host_machine(lab, host, parts, t)
@@ -101,6 +103,7 @@ def render_host(lab: Lab, host: Host, t: float) -> str:
     _zfs(page, host, machine.uptime, str(broken.params["state"]) if broken else "online")
     kernel = KERNELS[release]
     _names(page, host.name, kernel, f"#1 SMP PREEMPT_DYNAMIC PMX {kernel}", "13" if release == 9 else "12")
+    upkeep.add(page, lab, host, t)
     for unit in UNITS:
         for state in UNIT_STATES:
             of = labels(name=f"{unit}.service", state=state, type="notify")

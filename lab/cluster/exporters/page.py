@@ -30,8 +30,8 @@ def labels(**pairs: str) -> str:
 class Page:
     """Samples by family, in the order in which they were added."""
 
-    def __init__(self, exporter: str) -> None:
-        self._heads = heads(exporter)
+    def __init__(self, *exporters: str) -> None:
+        self._heads = {name: head for exporter in exporters for name, head in heads(exporter).items()}
         self._lines: dict[str, list[str]] = {}
 
     def add(self, name: str, value: float, of: str = "") -> None:

@@ -1,0 +1,53 @@
+"""When the certificates of this node end."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+from host_collectors.textfile import CollectorError, Page, run
+
+# pveproxy answers with the first of the two that is there (pveproxy(8)); the third signed pve-ssl.pem.
+CERTIFICATES = (
+    Path("/etc/pve/local/pveproxy-ssl.pem"),
+    Path("/etc/pve/local/pve-ssl.pem"),
+    Path("/etc/pve/pve-root-ca.pem"),
+)
+
+
+def not_after(path: Path) -> int:
+    """End of the first certificate in a PEM file, in seconds since 1970.
+
+    Raises:
+        CollectorError: openssl can't read it.
+    """
+    command = ["openssl", "x509", "-noout", "-enddate", "-in", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CollectorError(f"openssl can't be run: {error}") from error
+    if done.returncode != 0:
+        raise CollectorError(f"{path} can't be read: {done.stderr.strip()}")
+    return int(ssl.cert_time_to_seconds(done.stdout.strip().removeprefix("notAfter=")))
+
+
+def collect(paths: tuple[Path, ...] = CERTIFICATES) -> Page:
+    """The certificates that are there.
+
+    Raises:
+        CollectorError: there is none, or one can't be read.
+    """
+    page = Page()
+    found = [path for path in paths if path.exists()]
+    if not found:
+        raise CollectorError(f"none of {', '.join(map(str, paths))} is there; is this a Proxmox VE host?")
+    for path in found:
+        text = "End of a certificate of this node."
+        page.add("host_certificate_not_after_timestamp_seconds", text, not_after(path), certificate=path.name)
+    return page
+
+
+if __name__ == "__main__":
+    sys.exit(run("certificates", collect))
