@@ -45,6 +45,7 @@ from components.settings_docker import (
     ProxmoxDocker,
     SshDocker,
 )
+from components.settings_guests import GuestExporters, GuestRelease, LinuxGuests, WindowsGuests
 from components.settings_model import PROJECT, Model
 from components.settings_scraping import (
     Discovery,
@@ -75,8 +76,11 @@ __all__ = [
     "FirewallGuest",
     "FirewallMode",
     "Grafana",
+    "GuestExporters",
+    "GuestRelease",
     "Images",
     "LabelsMode",
+    "LinuxGuests",
     "LocalDocker",
     "MemoryLimits",
     "Model",
@@ -100,6 +104,7 @@ __all__ = [
     "StaticHost",
     "Switch",
     "Telegram",
+    "WindowsGuests",
     "load",
     "validate",
 ]
@@ -151,6 +156,7 @@ class StackSettings(Model):
     grafana: Grafana = Grafana()
     images: Images = Images()
     containers: Containers = Containers()
+    guest_exporters: GuestExporters = GuestExporters()
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -223,6 +229,18 @@ class StackSettings(Model):
             )
         return self
 
+    @property
+    def monitoring_addresses(self) -> tuple[str, ...]:
+        """From where Prometheus comes: as given, or the Docker host's address; empty if nobody knows."""
+        if known := self.guest_exporters.monitoring_addresses or self.firewall.monitoring:
+            return known
+        if isinstance(self.docker, ProxmoxDocker):
+            return (self.docker.host,)
+        given = [self.network.bind_address]
+        if isinstance(self.docker, SshDocker):
+            given.append(self.docker.host)
+        return tuple(address for address in given if _can_be_reached(address))[:1]
+
     def required_secrets(self) -> tuple[Secret, ...]:
         """Secret keys that this configuration can't do without."""
         needed = [*ALWAYS_REQUIRED]
@@ -238,6 +256,15 @@ class StackSettings(Model):
         if self.prometheus.remote_write is not None and self.prometheus.remote_write.username is not None:
             needed.append(Secret.REMOTE_WRITE_PASSWORD)
         return tuple(needed)
+
+
+def _can_be_reached(address: str) -> bool:
+    """Whether it is an address, and one of a single machine that others reach."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return not parsed.is_loopback and not parsed.is_unspecified
 
 
 # --- reading -------------------------------------------------------------------------------------
