@@ -47,7 +47,7 @@ $Installing = 1618
 $RestartWanted = 3010
 $OldestBuild = 14393
 $WaitSeconds = 90
-$LogBytes = 1MB
+$LogBytes = 1048576
 
 function Write-Line {
     param([string]$Text)
