@@ -17,6 +17,7 @@ import requests
 from proxmoxer.core import ResourceException
 
 from components.settings import Cluster as ClusterSettings
+from ops.pulumi_cli import ROOT
 
 # The server itself waits 3 s for a ping and 5 s for an answer.
 TIMEOUT_SECONDS = 20
@@ -219,7 +220,7 @@ class Cluster:
     def _open(self, endpoint: str) -> Any:
         parts = urlsplit(endpoint)
         settings = self._settings
-        verify = str(settings.ca_file) if settings.ca_file is not None else settings.verify_tls
+        verify = settings.verify_tls if settings.ca_file is None else str(ROOT / settings.ca_file)
         return proxmoxer.ProxmoxAPI(
             parts.hostname,
             port=parts.port,
