@@ -80,9 +80,9 @@ GUEST_DOWN = frozenset({"host_down", "guest_down", "guest_stopped", "guest_reboo
 # What the members broadcast of themselves and their guests doesn't show these.
 UNSEEN = frozenset(
     {"agent_hung", "agent_dead", "download_blocked", "exec_forbidden", "exporter_gone", "network_errors",
-     "gpu_hot", "gpu_memory_full", "sensor_hot", "zpool_broken", "memory_errors", "oom_kill", "clock_skew", "subscription_ends",
-     "api_slow", "api_down", "api_errors", "answers_cut", "token_revoked", "permission_lost",
-     "delivery_refused"}
+     "gpu_hot", "gpu_memory_full", "sensor_hot", "zpool_broken", "memory_errors", "oom_kill", "clock_skew",
+     "subscription_ends", "api_slow", "api_down", "api_errors", "answers_cut", "token_revoked",
+     "permission_lost", "delivery_refused"}
 )  # fmt: skip
 # A guest that is down uses nothing.
 FLOWS = ("cpu", "read", "write", "rx", "tx", "read_wait", "write_wait", "util", "steal")
