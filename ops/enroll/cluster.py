@@ -252,7 +252,7 @@ class Cluster:
         if error.status_code >= 595:
             return f"its host isn't reached ({said})"
         advice = next((text for words, text in _ADVICE.items() if words in said), "")
-        return f"{advice.format(vmid=vmid)} ({said})" if advice else said
+        return f"{advice.format(vmid=vmid)}. Proxmox VE says: {said}" if advice else said
 
 
 def _innermost(error: BaseException) -> str:

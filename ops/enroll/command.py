@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -24,7 +23,7 @@ from ops.enroll.cluster import Cluster, Refused, Token
 from ops.enroll.systems import System
 from ops.enroll.watch import Watch, watch_of
 from ops.enroll.work import Plan, Result, Worker
-from ops.guests import DOCS, addresses
+from ops.guests import addresses
 from ops.stack import Stack, load, prepare_lab, selected
 
 INTERRUPTED = 130
@@ -144,13 +143,19 @@ def enroll(order: Order) -> int:
     if order.options.dry_run or not wanted:
         return 0 if all(one.system or one.fine for one in plans) else 1
     confirm(len(wanted), order.options)
-    results = [Result(one.guest, did=one.note, ok=one.fine) for one in plans if one.system is None]
+    results = [_not_done(one) for one in plans if one.system is None]
     results += work(order, wanted, cache(lambda system: system.script(settings, prometheus)))
     show_results(sorted(results, key=lambda one: one.guest.vmid))
     console.print(f"Remove the token when you are done: pveum user token remove {token.user} {token.name}")
     if order.stop.is_set():
         return INTERRUPTED
     return 0 if all(one.ok for one in results) else 1
+
+
+def _not_done(one: Plan) -> Result:
+    if one.fine:
+        return Result(one.guest, exporter="up", ok=True)
+    return Result(one.guest, lines=[one.note])
 
 
 def _plans(order: Order) -> list[Plan]:
@@ -183,8 +188,6 @@ def main(
     """Install exporters in guests through the QEMU guest agent."""
     lab = prepare_lab(stack)
     chosen = load(stack)
-    if token_file is None and tokens.VARIABLE not in os.environ:
-        console.print(f"{escape(tokens.HELP)}\nMore: {DOCS}\n")
     order = Order(
         chosen,
         Choice(tuple(vm or ()), tuple(tag or ()), missing, again),

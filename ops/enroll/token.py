@@ -8,7 +8,9 @@ import sys
 from getpass import getpass
 from pathlib import Path
 
-from ops.console import OpsError
+from rich.markup import escape
+
+from ops.console import OpsError, console
 from ops.enroll.cluster import Refused, Token
 
 VARIABLE = "PVE_ENROLL_TOKEN"
@@ -23,7 +25,7 @@ for an hour,
   pveum acl modify /vms --tokens 'root@pam!enroll' --roles GuestEnroll
 
 and remove it afterwards: pveum user token remove root@pam enroll. It is asked for here, or taken from the
-variable PVE_ENROLL_TOKEN or from --token-file; it is never stored."""
+variable PVE_ENROLL_TOKEN or from --token-file; it is never stored. More: docs/guests.md"""
 
 
 def read_token(file: Path | None) -> Token:
@@ -37,6 +39,7 @@ def read_token(file: Path | None) -> Token:
     elif VARIABLE in os.environ:
         text = os.environ[VARIABLE]
     elif sys.stdin.isatty():
+        console.print(f"{escape(HELP)}\n")
         text = getpass("API token (user@realm!name=secret, not shown): ")
     else:
         raise OpsError(f"no token, and nobody to ask for one.\n{HELP}")
