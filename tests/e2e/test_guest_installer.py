@@ -76,15 +76,16 @@ def guest() -> Iterator[Guest]:
         pytest.skip(f"the machine can't be built: {error}")
     with contextlib.suppress(NotFound):
         client.containers.get(NAME).remove(force=True, v=True)
-    container = guest_machine.start(client, NAME)
     try:
+        container = guest_machine.start(client, NAME)
         wait_for("systemd", lambda: run(container, "systemctl", "is-system-running")[1].strip() in READY, 60)
         run(container, "systemctl", "start", "mirror")
         made = Guest(container)
         wait_for("the mirror", lambda: made.sh(f"wget -q -O - http://127.0.0.1:{MIRROR_PORT}/"), 20)
         yield made
     finally:
-        container.remove(force=True, v=True)
+        with contextlib.suppress(NotFound):
+            client.containers.get(NAME).remove(force=True, v=True)
 
 
 READY = ("running", "degraded")
