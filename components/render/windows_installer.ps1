@@ -191,10 +191,13 @@ function Test-RuleRight {
     return $rule.Description -ceq (Get-RuleText)
 }
 
-# The MSI's own rule, of an installation by hand, lets everybody in.
+# The MSI's own rule, of an installation by hand, lets everybody in; one for certain addresses is the site's.
 function Get-OpenRule {
-    $rules = @(Get-NetFirewallRule -DisplayName $ServiceName -ErrorAction SilentlyContinue)
-    return @($rules | Where-Object -FilterScript { $_.Name -ne $RuleName })
+    foreach ($rule in @(Get-NetFirewallRule -DisplayName $ServiceName -ErrorAction SilentlyContinue)) {
+        if (([string]$rule.Direction -ne 'Inbound') -or ([string]$rule.Action -ne 'Allow')) { continue }
+        $filter = Get-NetFirewallAddressFilter -AssociatedNetFirewallRule $rule
+        if (@($filter.RemoteAddress) -contains 'Any') { $rule }
+    }
 }
 
 function Test-FirewallService {
@@ -374,9 +377,11 @@ function Install-Exporter {
         Install-Package -Path $package
         Write-Line -Text "windows_exporter $Version is installed"
     }
-    $running = (Get-Service -Name $ServiceName).Status -eq 'Running'
-    if (-not $running -or ($configured -and $current)) {
+    # What the MSI has just installed may still be starting.
+    if ($configured -and $current) {
         Restart-Service -Name $ServiceName -Force
+    } elseif ((Get-Service -Name $ServiceName).Status -eq 'Stopped') {
+        Start-Service -Name $ServiceName
         $script:Changed = $true
     }
     if ($configured -or -not $current) { $script:Changed = $true }
