@@ -25,8 +25,9 @@ AUTOMATIC = {"_", "null", "true", "false", "pscommandpath", "lastexitcode", "err
 NEW_SYNTAX = {"&&", "||", "??", "??=", "?.", "?[", "ternary_expression", "ternary_argument_expression"}
 # Verbs of cmdlets that change something.
 CHANGES = (
-    "New-Item", "New-Net", "Set-Config", "Set-Rule", "Remove-", "Copy-", "Restart-Service -Name", "Start-Service",
-    "Start-Process", "Invoke-WebRequest", "Stop-Service -", "WriteAllText", "Invoke-MsiExec",
+    "New-Item", "New-Net", "Set-Config", "Set-Rule", "Remove-", "Copy-", "Restart-Service -Name",
+    "Start-Service", "Start-Process", "Invoke-WebRequest", "Stop-Service -", "WriteAllText",
+    "Invoke-MsiExec",
 )  # fmt: skip
 STEPS = (
     "Assert-NoStranger", "Assert-NoDowngrade", "Assert-PortFree", "Assert-WebConfig", "Get-Package",
