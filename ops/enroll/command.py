@@ -132,7 +132,7 @@ def enroll(order: Order) -> int:
     """
     settings, token = order.stack.settings, order.token
     prometheus = addresses(settings)
-    if token.id in (settings.cluster.discovery_token_id, settings.cluster.exporter_token_id):
+    if token.id in (settings.discovery_token_id, settings.exporter_token_id):
         raise OpsError(f"{token.id} is a token that only reads, and has to stay one.\n{tokens.HELP}")
     plans = _plans(order)
     if not plans:
