@@ -32,6 +32,10 @@ preview: .venv/.ready ## Show what `make up` would change
 drift: .venv/.ready ## Compare the program with what really runs; exit 2 where they differ
 	@$(PYTHON) -m ops drift
 
+.PHONY: guests
+guests: .venv/.ready ## Write the installers for guests, of STACK, into build/guests
+	@$(PYTHON) -m ops guests
+
 .PHONY: test
 test: .venv/.ready ## Lint, types and all layers of tests
 	@$(PYTHON) -m ops test

@@ -1,6 +1,6 @@
-"""The exporters that are installed on hosts: one table of versions, archives and checksums.
+"""The exporters that are installed on hosts and in guests: one table of versions, archives and checksums.
 
-`hostExporters` in the stack config replaces versions and checksums.
+`hostExporters` and `guestExporters` in the stack config replace versions and checksums.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Exporter:
         name: of the program, its binary, and the metric `<name>_build_info`.
         repository: where it is released.
         version: what is installed where the settings name none.
-        archive: name of the release's archive for Linux on x86-64.
+        archive: name of the release's archive.
         checksums: SHA-256 of the archive by version, where known.
         checksums_file: name of the release's list of checksums.
     """
@@ -63,4 +63,24 @@ NVIDIA_GPU_EXPORTER = Exporter(
     version="1.14.0",
     archive="nvidia_gpu_exporter_{version}_linux_x86_64.tar.gz",
     checksums_file="checksums.txt",
+)
+
+# Guests may have other processors than the hosts that this program runs on.
+NODE_EXPORTER_ARM64 = Exporter(
+    name=NODE_EXPORTER.name,
+    repository=NODE_EXPORTER.repository,
+    version=NODE_EXPORTER.version,
+    archive="node_exporter-{version}.linux-arm64.tar.gz",
+    checksums_file=NODE_EXPORTER.checksums_file,
+    checksums={"1.12.1": "ad35b605f9954b9f1ffddf5ba054bdc5a98d790b9eae5291e1eeb83f1ecbd0e7"},
+)
+
+# 0.31.8 is the version whose metrics rules/catalogue describes.
+WINDOWS_EXPORTER = Exporter(
+    name="windows_exporter",
+    repository="prometheus-community/windows_exporter",
+    version="0.31.8",
+    archive="windows_exporter-{version}-amd64.msi",
+    checksums_file="sha256sums.txt",
+    checksums={"0.31.8": "0aadce6afb20182b678bfca9e8f2e8464ef48c469b28b4cf02e99d82158f5d40"},
 )

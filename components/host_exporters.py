@@ -12,7 +12,7 @@ from pulumi_command import remote
 
 from components.render.host_exporters import script
 from components.render.host_units import Driver, Installation
-from components.settings import ExporterHost, Release, StackSettings
+from components.settings import ExporterHost, HostRelease, StackSettings
 from components.settings import HostExporters as Wanted
 
 # Three tries of 15 s: a host that is down is told about soon, one that is slow still gets its turn.
@@ -158,7 +158,7 @@ def installations(name: str, settings: StackSettings) -> dict[str, Installation]
     return found
 
 
-def _installation(name: str, wanted: Wanted, release: Release, setting: str, port: int) -> Installation:
+def _installation(name: str, wanted: Wanted, release: HostRelease, setting: str, port: int) -> Installation:
     exporter, host = release.exporter, wanted.hosts[name]
     return Installation(
         exporter=exporter,

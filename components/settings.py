@@ -45,7 +45,8 @@ from components.settings_docker import (
     ProxmoxDocker,
     SshDocker,
 )
-from components.settings_exporters import Collector, ExporterHost, HostExporters, Release
+from components.settings_exporters import Collector, ExporterHost, ExporterRelease, HostExporters, HostRelease
+from components.settings_guests import GuestExporters, LinuxGuests, WindowsGuests
 from components.settings_model import PROJECT, Model
 from components.settings_scraping import (
     Discovery,
@@ -74,13 +75,17 @@ __all__ = [
     "Email",
     "ExporterHost",
     "ExporterPorts",
+    "ExporterRelease",
     "Firewall",
     "FirewallGuest",
     "FirewallMode",
     "Grafana",
+    "GuestExporters",
     "HostExporters",
+    "HostRelease",
     "Images",
     "LabelsMode",
+    "LinuxGuests",
     "LocalDocker",
     "MemoryLimits",
     "Model",
@@ -90,7 +95,6 @@ __all__ = [
     "Problem",
     "Prometheus",
     "ProxmoxDocker",
-    "Release",
     "RemoteWrite",
     "RepeatIntervals",
     "Routes",
@@ -105,6 +109,7 @@ __all__ = [
     "StaticHost",
     "Switch",
     "Telegram",
+    "WindowsGuests",
     "load",
     "validate",
 ]
@@ -157,6 +162,7 @@ class StackSettings(Model):
     images: Images = Images()
     containers: Containers = Containers()
     host_exporters: HostExporters = HostExporters()
+    guest_exporters: GuestExporters = GuestExporters()
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -229,6 +235,18 @@ class StackSettings(Model):
             )
         return self
 
+    @property
+    def monitoring_addresses(self) -> tuple[str, ...]:
+        """From where Prometheus comes: as given, or the Docker host's address; empty if nobody knows."""
+        if known := self.guest_exporters.monitoring_addresses or self.firewall.monitoring:
+            return known
+        if isinstance(self.docker, ProxmoxDocker):
+            return (self.docker.host,)
+        given = [self.network.bind_address]
+        if isinstance(self.docker, SshDocker):
+            given.append(self.docker.host)
+        return tuple(address for address in given if _can_be_reached(address))[:1]
+
     def required_secrets(self) -> tuple[Secret, ...]:
         """Secret keys that this configuration can't do without."""
         needed = [*ALWAYS_REQUIRED]
@@ -244,6 +262,15 @@ class StackSettings(Model):
         if self.prometheus.remote_write is not None and self.prometheus.remote_write.username is not None:
             needed.append(Secret.REMOTE_WRITE_PASSWORD)
         return tuple(needed)
+
+
+def _can_be_reached(address: str) -> bool:
+    """Whether it is an address, and one of a single machine that others reach."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return not parsed.is_loopback and not parsed.is_unspecified
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -340,7 +367,7 @@ def _exporter_files(exporters: HostExporters) -> dict[str, tuple[Path | None, st
     files = {"hostExporters.identityFile": (exporters.identity_file, _IDENTITY)}
     for name, host in exporters.hosts.items():
         files[f"hostExporters.hosts.{name}.identityFile"] = (host.identity_file, _IDENTITY)
-    releases: dict[str, Release | None] = {
+    releases: dict[str, HostRelease | None] = {
         "nodeExporter": exporters.node_exporter,
         "gpuExporter": exporters.gpu_exporter,
     }

@@ -34,33 +34,37 @@ class Collector(StrEnum):
     CERTIFICATES = "certificates"
 
 
-class Release(Model):
-    """Which release of an exporter is installed, and from where."""
+class ExporterRelease(Model):
+    """Which release of an exporter is installed."""
 
     exporter: ClassVar[Exporter]
 
     version: Version
     sha256: Digest | None = None
-    # The archive on the machine that runs Pulumi: it is uploaded instead of downloaded by the host.
-    file: Path | None = None
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the archive."""
+        """SHA-256 of what is downloaded."""
         return self.sha256 or self.exporter.checksums[self.version]
 
     @model_validator(mode="after")
     def _checksum_is_known(self) -> Self:
         if self.sha256 is None and self.version not in self.exporter.checksums:
-            archive = self.exporter.archive_name(self.version)
             raise problem(
-                f"the checksum of {archive} isn't known here; set sha256 to the one that "
-                f"{self.exporter.checksums_url(self.version)} gives for it"
+                f"the checksum of {self.exporter.archive_name(self.version)} isn't known here; set sha256 to "
+                f"the one that {self.exporter.checksums_url(self.version)} gives for it"
             )
         return self
 
 
-class NodeRelease(Release):
+class HostRelease(ExporterRelease):
+    """Which release of an exporter is installed on hosts, and from where."""
+
+    # The archive on the machine that runs Pulumi: it is uploaded instead of downloaded by the host.
+    file: Path | None = None
+
+
+class NodeRelease(HostRelease):
     """node_exporter, on every host."""
 
     exporter = NODE_EXPORTER
@@ -68,7 +72,7 @@ class NodeRelease(Release):
     version: Version = NODE_EXPORTER.version
 
 
-class GpuRelease(Release):
+class GpuRelease(HostRelease):
     """nvidia_gpu_exporter, on hosts whose own driver runs their GPUs."""
 
     exporter = NVIDIA_GPU_EXPORTER

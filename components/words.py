@@ -217,6 +217,36 @@ def _check_version(value: str) -> str:
     return value
 
 
+def _check_script_text(value: str) -> str:
+    # Windows PowerShell reads scripts in the code page of the machine, and control characters end lines.
+    if not re.fullmatch(r"[ -~]+", value):
+        raise problem(f"{value!r} can't stand in an installer: write printable ASCII without line breaks")
+    return value
+
+
+def _check_msi(value: str) -> str:
+    if not re.fullmatch(r"(https?://|[A-Za-z]:\\|\\\\)[^\"]+\.msi", value):
+        raise problem(
+            f"{value!r} is not where a guest finds an MSI; write a URL, \\\\server\\share\\name.msi or "
+            "C:\\folder\\name.msi"
+        )
+    return value
+
+
+def _check_windows_path(value: str) -> str:
+    if not re.fullmatch(r'[A-Za-z]:\\[^"<>|?*]+', value):
+        raise problem(f"{value!r} is not a path of a Windows guest; write for example C:\\folder\\web.yml")
+    return value
+
+
+def _check_unix_path(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", value):
+        raise problem(
+            f"{value!r} is not a path of a Linux guest; write letters, digits, . _ - and /, e.g. /etc/web.yml"
+        )
+    return value
+
+
 def _check_tag(value: str) -> str:
     # PVE_TAG_RE in pve-common's JSONSchema.pm; Proxmox VE stores them in lower case.
     if not re.fullmatch(r"[a-z0-9_][a-z0-9_.+-]*", value):
@@ -339,6 +369,11 @@ Host = Annotated[str, AfterValidator(_check_host)]
 HostKey = Annotated[str, AfterValidator(_check_host_key)]
 Digest = Annotated[str, AfterValidator(_check_digest)]
 Version = Annotated[str, AfterValidator(_check_version)]
+ScriptText = Annotated[str, AfterValidator(_check_script_text)]
+Msi = Annotated[ScriptText, AfterValidator(_check_msi)]
+WindowsPath = Annotated[ScriptText, AfterValidator(_check_windows_path)]
+UnixPath = Annotated[str, AfterValidator(_check_unix_path)]
+ProcessFilter = Annotated[ScriptText, AfterValidator(_check_pattern)]
 UnixUser = Annotated[str, AfterValidator(_check_unix_user)]
 # Proxmox VE's own range (pve-vmid).
 VmId = Annotated[int, Field(ge=100, le=999_999_999)]

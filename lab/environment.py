@@ -29,6 +29,7 @@ CONTEXT = ROOT / "lab" / "cluster"
 LABEL = "org.pve-monitoring.lab"
 IMAGE = "pve-monitoring-lab"
 CONTROL_PORT = 8080
+API_PORT = 8006
 # The name by which containers reach the lab, whatever its container is called.
 ALIAS = "pve-lab"
 # The user of the simulated cluster's image: it alone may read the key of its certificate.
@@ -44,6 +45,7 @@ class Lab:
     Attributes:
         name: of the container and its network.
         control_port: port on 127.0.0.1 where faults are set and notifications are read.
+        api_port: port on 127.0.0.1 where the simulated API is reached from this machine.
         hosts: number of simulated hosts, 3 to 50.
         guests: number of simulated guests, 12 to 5,000.
         pve_release: 8 or 9.
@@ -52,6 +54,7 @@ class Lab:
 
     name: str = "pve-lab"
     control_port: int = 18080
+    api_port: int = 18006
     hosts: int = 3
     guests: int = 12
     pve_release: int = 9
@@ -61,6 +64,11 @@ class Lab:
     def control_url(self) -> str:
         """Where tests and people reach the lab."""
         return f"http://127.0.0.1:{self.control_port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where this machine reaches the simulated API."""
+        return f"https://127.0.0.1:{self.api_port}"
 
     @property
     def members(self) -> list[str]:
@@ -153,9 +161,12 @@ def _start(lab: Lab, client: docker.DockerClient, image: str, wanted: str) -> No
         name=lab.name,
         environment=environment,
         labels={LABEL: wanted},
-        ports=[CONTROL_PORT],
+        ports=[CONTROL_PORT, API_PORT],
         host_config=client.api.create_host_config(
-            port_bindings={CONTROL_PORT: ("127.0.0.1", lab.control_port)},
+            port_bindings={
+                CONTROL_PORT: ("127.0.0.1", lab.control_port),
+                API_PORT: ("127.0.0.1", lab.api_port),
+            },
             restart_policy={"Name": "unless-stopped"},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],

@@ -15,7 +15,9 @@ from lab.environment import LabError
 from lab.images.errors import ImageError
 from lab.stack_config import StackConfigError
 from ops import benchmark, commands, pictures, testing
+from ops import guests as installers
 from ops.console import OpsError, console
+from ops.enroll import command as enrolling
 from ops.gameday import command as gameday
 from ops.stack import selected
 from ops.up import up as bring_up
@@ -54,6 +56,12 @@ def drift(stack: StackName) -> None:
     commands.drift(stack)
 
 
+@app.command()
+def guests(stack: StackName) -> None:
+    """Write the installers of guests' exporters into build/guests, and say what to do with them."""
+    installers.guests(stack)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Lint, types and all layers of tests; arguments go to pytest."""
@@ -70,6 +78,7 @@ def bench(
 
 app.command(name="pictures")(pictures.main)
 app.command(name="gameday")(gameday.main)
+app.command(name="enroll")(enrolling.main)
 
 
 def main() -> None:

@@ -51,7 +51,12 @@ def special_roles(release: int) -> dict[str, frozenset[str]]:
 
 
 # Roles that the operator of the simulated cluster made.
-ROLES = {"GuestAgent": MONITOR_8, "Provisioning": PROVISIONING | GOVERNING}
+ROLES = {
+    "GuestAgent": MONITOR_8,
+    # Whoever has it can run anything in every guest.
+    "GuestEnroll": MONITOR_8 | {"VM.Audit", "VM.GuestAgent.Unrestricted"},
+    "Provisioning": PROVISIONING | GOVERNING,
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ DISCOVERY = Token(
 )
 EXPORTER = Token("exporter@pve!monitoring", "c7e1a0f4-92b8-4d35-8f6a-1b3d5c7e9f20", ("PVEAuditor",))
 NO_AUDIT = Token("noaudit@pve!monitoring", "0f9e8d7c-6b5a-4c3d-9e1f-2a3b4c5d6e7f")
+ENROLLER = Token("enroll@pve!once", "7d3a5e90-1c64-4f28-a0b9-e58d2c7f6134", ("GuestEnroll",))
 PROVISIONER = Token("provisioning@pve!pulumi", "2f6d9b1c-8a47-4e03-b5d2-6c90e1f7a384", ("Provisioning",))
 
-TOKENS = {token.id: token for token in (DISCOVERY, EXPORTER, NO_AUDIT, PROVISIONER)}
+TOKENS = {token.id: token for token in (DISCOVERY, EXPORTER, NO_AUDIT, ENROLLER, PROVISIONER)}

@@ -59,11 +59,12 @@ class Task:
 
 @dataclass
 class Provisioned:
-    """Machines by vmid, images by node and volume id, tasks by UPID."""
+    """Machines by vmid, images by node and volume id, tasks by UPID, files in guests by vmid and path."""
 
     machines: dict[int, Machine] = field(default_factory=dict)
     images: dict[tuple[str, str], Image] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    files: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
     def task(self, node: str, kind: str, ident: str, owner: str, t: float) -> str:
         """Record a task that begins at ``t``; its UPID."""

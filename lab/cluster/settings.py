@@ -17,9 +17,10 @@ class Settings:
     """Sizes, release, ports and delays; every field has its ``LAB_`` variable (``LAB_HOSTS`` and so on).
 
     Delays are in seconds. ``auth_delay`` is what Proxmox VE waits before it answers 401; ``node_timeout`` is
-    how long a call to an offline node takes; ``broadcast_expire`` is how long the other members keep the
-    last values of an offline node's guests. ``oddities`` of 0 makes every guest but the templates run and
-    every agent and exporter answer: for measuring.
+    how long a call to an offline node takes; ``install_seconds`` is how long an installer runs in a guest;
+    ``broadcast_expire`` is how long the other members keep the last values of an offline node's guests.
+    ``oddities`` of 0 makes every guest but the templates run and every agent and exporter answer: for
+    measuring.
     """
 
     hosts: int = 3
@@ -38,6 +39,7 @@ class Settings:
     agent_delay: float = 0.02
     agent_ping_timeout: float = 3.0
     agent_command_timeout: float = 5.0
+    install_seconds: float = 2.0
     auth_delay: float = 3.0
     node_timeout: float = 3.0
     proxy_timeout: float = 1.0

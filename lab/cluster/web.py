@@ -44,13 +44,16 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The parameters of the query and, of a form, of the body."""
+        """The parameters of the query and, of a form, of the body; values of one name are joined by NUL."""
         pairs = []
         if "?" in self.target:
             pairs += parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
         if self.body and self.headers.get("content-type", "").startswith(FORM):
             pairs += parse_qsl(self.body.decode(), keep_blank_values=True)
-        return dict(pairs)
+        values: dict[str, str] = {}
+        for name, value in pairs:
+            values[name] = f"{values[name]}\0{value}" if name in values else value
+        return values
 
 
 @dataclass(frozen=True, slots=True)

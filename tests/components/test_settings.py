@@ -526,3 +526,47 @@ def test_a_wrong_value_of_the_exporters_is_named_and_mended(path: str, value: An
     ((found, text),) = problems(values).items()
     assert found.startswith(key)
     assert words in text
+
+
+# --- exporters in guests -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("monitoringAddresses", ["prometheus"], "is not an address or a network"),
+        ("monitoringAddresses", ["0.0.0.0/0"], "is everybody"),
+        ("windows.version", "v0.31.8", "write three numbers without a v"),
+        ("windows.version", "0.32.0", "the checksum of windows_exporter-0.32.0-amd64.msi isn't known here"),
+        ("windows.sha256", "AB" * 32, "is not a SHA-256 checksum"),
+        ("windows.msi", "server/share/a.msi", r"write a URL, \\server\share\name.msi or C:\folder\name.msi"),
+        ("windows.msi", "https://example.com/ü.msi", "printable ASCII"),
+        ("windows.processInclude", "sql(", "not a regular expression: "),
+        ("windows.processExclude", "(?!sql).*", "of Prometheus"),
+        ("windows.webConfigFile", "web.yml", r"write for example C:\folder\web.yml"),
+        ("linux.webConfigFile", "/etc/a b.yml", "is not a path of a Linux guest"),
+        ("linux.downloadBaseUrl", "mirror", "is not a URL"),
+    ],
+)
+def test_what_an_installer_cannot_hold_is_refused(path: str, value: Any, words: str) -> None:
+    found = problems(changed(f"guestExporters.{path}", value))
+    assert len(found) == 1
+    assert words in next(iter(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ()),
+        ({"network": {"bindAddress": "192.0.2.7"}}, ("192.0.2.7",)),
+        ({"docker": {"target": "ssh", "host": "192.0.2.8"}, "network": {"bindAddress": "0.0.0.0"}},  # noqa: S104
+         ("192.0.2.8",)),
+        ({"docker": PROXMOX["docker"], "network": PROXMOX["network"]}, ("192.0.2.10",)),
+        ({"guestExporters": {"monitoringAddresses": ["192.0.2.9/32", "192.0.2.16/28"]}},
+         ("192.0.2.9", "192.0.2.16/28")),
+    ],
+)  # fmt: skip
+def test_guests_let_in_what_is_given_or_the_docker_host(
+    change: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    assert settings({**MINIMAL, **change}).monitoring_addresses == expected

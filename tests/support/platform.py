@@ -74,7 +74,9 @@ class Platform:
     def __post_init__(self) -> None:
         self.client = docker.from_env(timeout=300)
         self.prefix = f"pve-monitoring-{self.name}"
-        self.lab = Lab(name=f"pve-lab-{self.name}", control_port=18080 + self.offset)
+        self.lab = Lab(
+            name=f"pve-lab-{self.name}", control_port=18080 + self.offset, api_port=18006 + self.offset
+        )
         self.control = LabClient(self.lab.control_url)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.write_config(**self.changes)

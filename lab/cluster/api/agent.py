@@ -9,9 +9,11 @@ from ..model import Guest, Nic
 from .call import ApiError, Call
 from .guests import link_local
 from .machines import made
+from .shell import Shell
 from .stats import Entry
 
 SLOTS = 3  # pvedaemon's workers on a node: more calls than that wait for each other
+ANYTHING = "VM.GuestAgent.Unrestricted"
 DOCKER = ("docker0", "02:42:3c:11:22:33", "172.17.0.1", 16)
 
 
@@ -20,14 +22,17 @@ class Agent:
 
     def __init__(self) -> None:
         self._workers: dict[str, asyncio.Semaphore] = {}
+        self._shell = Shell()
 
-    async def ask(self, call: Call, command: str) -> Guest:
+    async def ask(self, call: Call, command: str, *privileges: str) -> Guest:
         """Wait as Proxmox VE waits; the guest, once its agent has answered.
+
+        Proxmox VE 9 wants one of ``privileges``, by default of those that read; 8 has one for all.
 
         Raises:
             ApiError: 403 without the privilege of the release, 500 for whatever the agent or guest lacks.
         """
-        _permit(call)
+        _permit(call, privileges or ("VM.GuestAgent.Audit", ANYTHING))
         if made(call) is not None:
             raise ApiError(500, "No QEMU guest agent configured")
         guest = call.guest
@@ -96,21 +101,24 @@ class Agent:
         await self.ask(call, "guest-ping")
         return {"result": {}}
 
+    async def write_file(self, call: Call) -> Any:
+        """POST file-write: whatever was in the file before is gone."""
+        guest = await self.ask(call, "guest-file-open", "VM.GuestAgent.FileWrite", ANYTHING)
+        self._shell.write(call, guest)
+
     async def execute(self, call: Call) -> Any:
-        """POST exec: nothing is run, only the privilege is checked (on 8 the one that reads addresses)."""
-        if call.release < 9:
-            await self.ask(call, "guest-exec")
-            return {"pid": 4242}
-        call.need(f"/vms/{call.params['vmid']}", "VM.GuestAgent.Unrestricted")
-        return {"pid": 4242}
+        """POST exec; on 8 it takes the privilege that also reads addresses."""
+        guest = await self.ask(call, "guest-exec", ANYTHING)
+        return {"pid": self._shell.execute(call, guest)}
+
+    async def execute_status(self, call: Call) -> Any:
+        """GET exec-status; how it ended is told once."""
+        guest = await self.ask(call, "guest-exec-status", ANYTHING)
+        return self._shell.status(call, guest)
 
 
-def _permit(call: Call) -> None:
-    path = f"/vms/{call.params['vmid']}"
-    if call.release < 9:
-        call.need(path, "VM.Monitor")
-    else:
-        call.need(path, "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted")
+def _permit(call: Call, privileges: tuple[str, ...]) -> None:
+    call.need(f"/vms/{call.params['vmid']}", *(("VM.Monitor",) if call.release < 9 else privileges))
 
 
 WINDOWS = {

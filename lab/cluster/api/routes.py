@@ -68,6 +68,8 @@ def routes(stats: Stats, agent: Agent) -> list[Route]:
         Route("GET", f"{path}/info", agent.info),
         Route("POST", f"{path}/ping", agent.ping),
         Route("POST", f"{path}/exec", agent.execute, frozenset({"command", "input-data"})),
+        Route("GET", f"{path}/exec-status", agent.execute_status, frozenset({"pid"})),
+        Route("POST", f"{path}/file-write", agent.write_file, frozenset({"content", "encode", "file"})),
     ]
     return found + writes() + governing() + firewalls()
 

@@ -80,7 +80,9 @@ class TestReleases:
         answer = live8.api(f"{AGENT}/network-get-interfaces", EXPORTER)
         assert answer.reason == "Permission check failed (/vms/101, VM.Monitor)"
         assert live8.data(f"{AGENT}/network-get-interfaces")["result"]
-        assert live8.data(f"{AGENT}/exec", method="POST") == {"pid": 4242}
+        form = {"command": ["powershell.exe"]}
+        assert live8.data(f"{AGENT}/exec", method="POST", form={"command": ["cmd.exe", "/c"]})["pid"] > 0
+        assert live8.api(f"{AGENT}/exec", EXPORTER, method="POST", form=form).status_code == 403
 
     def test_what_came_with_9(self, live: Live, live8: Live) -> None:
         new, old = live.data("/cluster/resources"), live8.data("/cluster/resources")

@@ -12,8 +12,9 @@ import pytest
 
 from lab.cluster.api.agent import Agent
 from lab.cluster.api.routes import routes
+from lab.cluster.api.shell import CONTENT_LIMIT
 from lab.cluster.api.stats import Stats
-from lab.cluster.identities import PROVISIONER
+from lab.cluster.identities import ENROLLER, PROVISIONER
 from lab.cluster.state import Lab
 
 from .conftest import Live
@@ -159,8 +160,25 @@ def test_every_route_and_parameter_exists(lab: Lab, release: int) -> None:
         assert route.query - late <= set(parameters), route.template
 
 
+EXEC_STATUS = "/nodes/{node}/qemu/{vmid}/agent/exec-status"
+
+
+@pytest.mark.parametrize("release", [8, 9])
+def test_what_runs_in_a_guest_is_told_as_the_schema_says(
+    start_lab: Callable[..., Live], release: int
+) -> None:
+    live, wanted = start_lab(pve_release=release), schema(release)[EXEC_STATUS]["GET"]["returns"]
+    agent, form = "/nodes/pve1/qemu/101/agent", {"command": ["powershell.exe", "-File", "C:\\a.ps1"]}
+    pid = live.data(f"{agent}/exec", token=ENROLLER, method="POST", form=form)["pid"]
+    answer = live.data(f"{agent}/exec-status?pid={pid}", token=ENROLLER)
+    assert answer["exitcode"] == 1
+    assert problems(answer, wanted, EXEC_STATUS) == []
+    parameters = schema(release)[EXEC_STATUS.replace("exec-status", "file-write")]["POST"]["parameters"]
+    assert parameters["properties"]["content"]["maxLength"] == CONTENT_LIMIT
+
+
 def test_every_get_route_is_asked(lab: Lab) -> None:
-    asked = {template(path) for path in PATHS + MADE} | {f"{TASKS}/status", f"{TASKS}/log"}
+    asked = {template(path) for path in PATHS + MADE} | {f"{TASKS}/status", f"{TASKS}/log"} | {EXEC_STATUS}
     # Single rules tell their position as text where the schema says a number: tests of their own.
     asked |= {f"{template(path)}/{{pos}}" for path in RULES}
     gets = {route.template for route in routes(Stats(lab), Agent()) if route.method == "GET"}

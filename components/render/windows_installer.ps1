@@ -1,0 +1,434 @@
+<#
+.SYNOPSIS
+Installs, upgrades, sets up or removes windows_exporter. It can run again at any time: what is right already
+stays untouched.
+
+.DESCRIPTION
+Runs without questions, also as SYSTEM (startup script, deployment tool, guest agent), in Windows PowerShell 5.1
+and in PowerShell 7. Everything is checked before anything is changed.
+
+Exit codes: 0 done, or nothing to do; 3010 done, Windows wants a restart; 1618 another installation goes on, try
+again later; 1 a check failed and nothing was changed; 2 it is installed, but doesn't answer; others are those of
+msiexec.
+
+.PARAMETER Uninstall
+Removes windows_exporter, its configuration and its firewall rule.
+
+.PARAMETER Msi
+Another place of the MSI: a URL, a share, a path. Its checksum has to be the same.
+
+.PARAMETER WebConfigFile
+A web configuration of exporter-toolkit on this machine (TLS, basic authentication).
+
+.PARAMETER LogFile
+Where is noted what was done.
+#>
+[CmdletBinding()]
+param(
+    [switch]$Uninstall,
+    [string]$Msi = '',
+    [string]$WebConfigFile = '',
+    [string]$LogFile = (Join-Path -Path $env:SystemRoot -ChildPath 'Temp\pve-monitoring-windows-exporter.log')
+)
+
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+# Its bar slows downloads down manifold in Windows PowerShell.
+$ProgressPreference = 'SilentlyContinue'
+
+#@settings@
+
+if ($Msi -eq '') { $Msi = $DefaultMsi }
+if ($WebConfigFile -eq '') { $WebConfigFile = $DefaultWebConfigFile }
+$ServiceName = 'windows_exporter'
+$RuleName = 'pve-monitoring-windows-exporter'
+$MsiExec = Join-Path -Path $env:SystemRoot -ChildPath 'System32\msiexec.exe'
+$Installing = 1618
+$RestartWanted = 3010
+$OldestBuild = 14393
+$WaitSeconds = 90
+$LogBytes = 1048576
+
+function Write-Line {
+    param([string]$Text)
+    $stamp = (Get-Date).ToString('yyyy-MM-dd HH:mm:ss')
+    # Not Write-Output: what a function writes there is part of what it returns.
+    Write-Host -Object $Text
+    try {
+        Add-Content -LiteralPath $LogFile -Value "$stamp $Text" -Encoding ASCII
+    } catch {
+        Write-Host -Object "(not noted in ${LogFile}: $($_.Exception.Message))"
+    }
+}
+
+function Stop-Script {
+    param([string]$Text, [int]$Code)
+    Write-Line -Text $Text
+    exit $Code
+}
+
+# --- checks: nothing is changed here
+
+function Assert-Machine {
+    $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $principal = New-Object -TypeName Security.Principal.WindowsPrincipal -ArgumentList $identity
+    if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
+        Stop-Script -Code 1 -Text "run this as an administrator or as SYSTEM, not as $($identity.Name)"
+    }
+    if (-not [Environment]::Is64BitOperatingSystem) {
+        Stop-Script -Code 1 -Text 'this Windows has 32 bits; windows_exporter needs 64'
+    }
+    if ($env:PROCESSOR_ARCHITECTURE -eq 'ARM64') {
+        Stop-Script -Code 1 -Text "this machine is ARM64; the MSI $MsiName is for AMD64"
+    }
+    $build = [Environment]::OSVersion.Version.Build
+    if ($build -lt $OldestBuild) {
+        Stop-Script -Code 1 -Text "Windows build $build is too old; Server 2016 or Windows 10 1607 is the least"
+    }
+}
+
+# A 32-bit PowerShell (some deployment tools) sees another registry and other folders.
+function Invoke-InNative {
+    $native = Join-Path -Path $env:SystemRoot -ChildPath 'Sysnative\WindowsPowerShell\v1.0\powershell.exe'
+    $words = @('-NoProfile', '-NonInteractive', '-ExecutionPolicy', 'Bypass', '-File', $PSCommandPath)
+    $words += @('-Msi', $Msi, '-LogFile', $LogFile)
+    if ($WebConfigFile -ne '') { $words += @('-WebConfigFile', $WebConfigFile) }
+    if ($Uninstall) { $words += '-Uninstall' }
+    & $native @words
+    exit $LASTEXITCODE
+}
+
+function Get-Product {
+    $found = $null
+    foreach ($key in (Get-ChildItem -Path 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall')) {
+        if ($key.GetValue('DisplayName') -ne 'windows_exporter') { continue }
+        if ($key.GetValue('WindowsInstaller') -ne 1) { continue }
+        $given = [Version]$key.GetValue('DisplayVersion')
+        # A fourth number of 0 would make it newer than the same one without.
+        $short = [Version]('{0}.{1}.{2}' -f $given.Major, $given.Minor, [Math]::Max($given.Build, 0))
+        $found = [PSCustomObject]@{ Code = $key.PSChildName; Version = $short }
+    }
+    return $found
+}
+
+# An exporter that was set up by hand, without the MSI, has to go by hand: nobody knows what belongs to it.
+function Assert-NoStranger {
+    param($Product, $Service)
+    if (($null -eq $Product) -and ($null -ne $Service)) {
+        $where = Get-ServiceCommand
+        Stop-Script -Code 1 -Text ("a service $ServiceName exists that no MSI installed ($where); remove it: " +
+            "Stop-Service $ServiceName; sc.exe delete $ServiceName")
+    }
+}
+
+function Assert-NoDowngrade {
+    param($Product)
+    if (($null -ne $Product) -and ($Product.Version -gt [Version]$Version)) {
+        Stop-Script -Code 1 -Text ("version $($Product.Version) is installed and newer than $Version; raise " +
+            'guestExporters.windows.version, or run this with -Uninstall first')
+    }
+}
+
+function Assert-PortFree {
+    $taken = @(Get-NetTCPConnection -State Listen -LocalPort $Port -ErrorAction SilentlyContinue)
+    if ($taken.Count -eq 0) { return }
+    $owner = Get-Process -Id $taken[0].OwningProcess -ErrorAction SilentlyContinue
+    $name = if ($null -eq $owner) { 'something' } else { $owner.Name }
+    if ($name -eq 'windows_exporter') { return }
+    Stop-Script -Code 1 -Text ("port $Port is taken by $name (process $($taken[0].OwningProcess)); stop that, or " +
+        'change scrape.exporterPorts.windows')
+}
+
+function Assert-WebConfig {
+    if (($WebConfigFile -ne '') -and -not (Test-Path -LiteralPath $WebConfigFile -PathType Leaf)) {
+        Stop-Script -Code 1 -Text "$WebConfigFile doesn't exist; the exporter wouldn't start without it"
+    }
+}
+
+# --- what is wanted, and what is there
+
+# Single quotes of YAML hold everything but themselves, which are doubled.
+function ConvertTo-YamlText {
+    param([string]$Text)
+    return "'" + $Text.Replace("'", "''") + "'"
+}
+
+function Get-WantedConfig {
+    $lines = @($ConfigLines)
+    if ($WebConfigFile -ne '') {
+        $lines += '  config:'
+        $lines += '    file: ' + (ConvertTo-YamlText -Text $WebConfigFile)
+    }
+    return ($lines -join "`r`n") + "`r`n"
+}
+
+function Get-ServiceCommand {
+    $key = Get-Item -Path "HKLM:\SYSTEM\CurrentControlSet\Services\$ServiceName" -ErrorAction SilentlyContinue
+    if ($null -eq $key) { return '' }
+    return [string]$key.GetValue('ImagePath')
+}
+
+# Flags on the command line win over the configuration file: only the file itself may stand there.
+function Test-CommandRight {
+    $flags = @((Get-ServiceCommand) -split '\s--' | Select-Object -Skip 1)
+    return ($flags.Count -eq 1) -and ($flags[0].Trim() -eq "config.file=`"$ConfigFile`"")
+}
+
+function Test-ConfigRight {
+    if (-not (Test-Path -LiteralPath $ConfigFile -PathType Leaf)) { return $false }
+    return [IO.File]::ReadAllText($ConfigFile) -ceq (Get-WantedConfig)
+}
+
+# Windows writes networks otherwise than they were given: what was asked for stands in the rule's description.
+function Get-RuleText {
+    return "TCP $Port from $($Addresses -join ', '), for Prometheus"
+}
+
+function Test-RuleRight {
+    $rule = Get-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue
+    if ($null -eq $rule) { return $false }
+    if (([string]$rule.Enabled -ne 'True') -or ([string]$rule.Action -ne 'Allow')) { return $false }
+    return $rule.Description -ceq (Get-RuleText)
+}
+
+# The MSI's own rule, of an installation by hand, lets everybody in; one for certain addresses is the site's.
+function Get-OpenRule {
+    foreach ($rule in @(Get-NetFirewallRule -DisplayName $ServiceName -ErrorAction SilentlyContinue)) {
+        if (([string]$rule.Direction -ne 'Inbound') -or ([string]$rule.Action -ne 'Allow')) { continue }
+        $filter = Get-NetFirewallAddressFilter -AssociatedNetFirewallRule $rule
+        if (@($filter.RemoteAddress) -contains 'Any') { $rule }
+    }
+}
+
+function Test-FirewallService {
+    $service = Get-Service -Name 'MpsSvc' -ErrorAction SilentlyContinue
+    return ($null -ne $service) -and ($service.Status -eq 'Running')
+}
+
+# --- changes
+
+function Get-Package {
+    $path = Join-Path -Path $Folder -ChildPath 'pve-monitoring-download.msi'
+    # Nobody but administrators writes here: what was checked is what is installed.
+    New-Item -Path $Folder -ItemType Directory -Force | Out-Null
+    try {
+        if ($Msi -match '^https?://') {
+            [Net.ServicePointManager]::SecurityProtocol =
+                [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
+            Invoke-WebRequest -Uri $Msi -OutFile $path -UseBasicParsing -TimeoutSec 300
+        } else {
+            Copy-Item -LiteralPath $Msi -Destination $path -Force
+        }
+    } catch {
+        Remove-Package -Path $path
+        Stop-Script -Code 1 -Text ("$Msi can't be read: $($_.Exception.Message) Nothing was changed. Does this " +
+            'machine reach it? As SYSTEM a share is read with the account of the computer. Else give ' +
+            'guestExporters.windows.msi a place that it reaches, or run this with -Msi.')
+    }
+    $hash = (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash
+    if ($hash -ne $Sha256) {
+        Remove-Package -Path $path
+        Stop-Script -Code 1 -Text ("the SHA-256 of $Msi is $hash, but $Sha256 is expected; nothing was changed. " +
+            "If the version is new, take the checksum from $ChecksumsUrl; if it isn't, somebody has changed the MSI.")
+    }
+    return $path
+}
+
+function Remove-Package {
+    param([string]$Path)
+    Remove-Item -LiteralPath $Path -Force -ErrorAction SilentlyContinue
+}
+
+function Invoke-MsiExec {
+    param([string[]]$Words, [string]$What)
+    $log = "$LogFile.msi"
+    $arguments = $Words + @('/qn', '/norestart', '/l*v', "`"$log`"")
+    $process = Start-Process -FilePath $MsiExec -ArgumentList $arguments -Wait -PassThru
+    if ($process.ExitCode -eq $Installing) {
+        Stop-Script -Code $Installing -Text "${What}: another installation goes on; run this again when it is done"
+    }
+    if (@(0, $RestartWanted, 1641) -notcontains $process.ExitCode) {
+        Stop-Script -Code $process.ExitCode -Text "$What failed: msiexec ended with $($process.ExitCode); see $log"
+    }
+    if ($process.ExitCode -ne 0) { $script:Restart = $true }
+}
+
+function Install-Package {
+    param([string]$Path)
+    try {
+        # No properties: they would win over the configuration file.
+        Invoke-MsiExec -What "the installation of $Version" -Words @('/i', "`"$Path`"")
+    } finally {
+        Remove-Package -Path $Path
+    }
+}
+
+function Set-Rule {
+    if (-not (Test-FirewallService)) {
+        Write-Line -Text ("the Windows firewall doesn't run: no rule; whatever guards this machine has to let " +
+            "$($Addresses -join ', ') reach TCP $Port")
+        return
+    }
+    foreach ($open in (Get-OpenRule)) {
+        Remove-NetFirewallRule -Name $open.Name
+        Write-Line -Text "the firewall rule $($open.Name) let everybody in and is removed"
+        $script:Changed = $true
+    }
+    if (Test-RuleRight) { return }
+    Remove-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue
+    $rule = @{
+        Name = $RuleName
+        DisplayName = 'windows_exporter for Prometheus'
+        Description = Get-RuleText
+        Direction = 'Inbound'
+        Action = 'Allow'
+        Profile = 'Any'
+        Protocol = 'TCP'
+        LocalPort = $Port
+        RemoteAddress = $Addresses
+        Program = $Program
+    }
+    New-NetFirewallRule @rule | Out-Null
+    Write-Line -Text "firewall: $(Get-RuleText)"
+    $script:Changed = $true
+}
+
+function Set-Config {
+    if (Test-ConfigRight) { return $false }
+    New-Item -Path $Folder -ItemType Directory -Force | Out-Null
+    [IO.File]::WriteAllText($ConfigFile, (Get-WantedConfig), [Text.Encoding]::ASCII)
+    Write-Line -Text "$ConfigFile is written"
+    return $true
+}
+
+# --- the end: does it answer?
+
+function Read-Page {
+    $client = New-Object -TypeName Net.WebClient
+    # Whatever proxy this machine has: it doesn't lead to itself.
+    $client.Proxy = $null
+    try {
+        return $client.DownloadString("http://127.0.0.1:$Port/metrics")
+    } catch {
+        $script:LastProblem = $_.Exception.Message
+        return ''
+    } finally {
+        $client.Dispose()
+    }
+}
+
+function Test-Answer {
+    if ((Get-Service -Name $ServiceName).Status -ne 'Running') {
+        $script:LastProblem = 'the service is not running'
+        return $false
+    }
+    if ($WebConfigFile -ne '') {
+        # Only those get an answer who can prove who they are: that it listens has to do.
+        $script:LastProblem = 'nothing listens'
+        return @(Get-NetTCPConnection -State Listen -LocalPort $Port -ErrorAction SilentlyContinue).Count -gt 0
+    }
+    $page = Read-Page
+    if ($page -eq '') { return $false }
+    $script:LastProblem = "the answer is not that of windows_exporter $Version"
+    $build = 'windows_exporter_build_info\{.*version="' + [regex]::Escape($Version) + '"'
+    if ($page -notmatch $build) { return $false }
+    foreach ($match in [regex]::Matches($page, 'windows_exporter_collector_success\{collector="(\w+)"\} 0')) {
+        Write-Line -Text ("collector $($match.Groups[1].Value) fails. If its performance counters are broken or " +
+            'switched off, run: lodctr.exe /R and lodctr.exe /E:PerfProc, then Restart-Service windows_exporter')
+    }
+    return $true
+}
+
+function Wait-Answer {
+    $deadline = (Get-Date).AddSeconds($WaitSeconds)
+    while (-not (Test-Answer)) {
+        if ((Get-Date) -gt $deadline) { return $false }
+        Start-Sleep -Seconds 1
+    }
+    return $true
+}
+
+function Write-Events {
+    $filter = @{ LogName = 'Application'; ProviderName = $ServiceName }
+    $events = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 3 -ErrorAction SilentlyContinue)
+    foreach ($entry in $events) { Write-Line -Text "event log: $($entry.Message)" }
+}
+
+# --- what is asked for
+
+function Install-Exporter {
+    $product = Get-Product
+    $service = Get-Service -Name $ServiceName -ErrorAction SilentlyContinue
+    Assert-NoStranger -Product $product -Service $service
+    Assert-NoDowngrade -Product $product
+    Assert-PortFree
+    Assert-WebConfig
+    $current = ($null -ne $product) -and ($product.Version -eq [Version]$Version) -and (Test-CommandRight)
+    $package = ''
+    if (-not $current) { $package = Get-Package }
+
+    $configured = Set-Config
+    if (-not $current) {
+        # The same version with other flags: only its removal takes them away for certain.
+        if (($null -ne $product) -and ($product.Version -eq [Version]$Version)) {
+            Invoke-MsiExec -What 'the removal of an installation with other flags' -Words @('/x', $product.Code)
+            $configured = Set-Config
+        }
+        Install-Package -Path $package
+        Write-Line -Text "windows_exporter $Version is installed"
+    }
+    # What the MSI has just installed may still be starting.
+    if ($configured -and $current) {
+        Restart-Service -Name $ServiceName -Force
+    } elseif ((Get-Service -Name $ServiceName).Status -eq 'Stopped') {
+        Start-Service -Name $ServiceName
+        $script:Changed = $true
+    }
+    if ($configured -or -not $current) { $script:Changed = $true }
+    Set-Rule
+    if (-not (Wait-Answer)) {
+        Write-Events
+        Stop-Script -Code 2 -Text ("windows_exporter $Version is installed, but http://127.0.0.1:$Port/metrics " +
+            "doesn't answer within $WaitSeconds s: $LastProblem. Look at: Get-Service windows_exporter; the event " +
+            "log Application, source windows_exporter; $ConfigFile")
+    }
+    if ($script:Changed) {
+        Write-Line -Text "windows_exporter $Version answers on port $Port"
+    } else {
+        Write-Line -Text "windows_exporter ${Version}: nothing to change"
+    }
+}
+
+function Uninstall-Exporter {
+    $product = Get-Product
+    if ($null -ne $product) {
+        Invoke-MsiExec -What "the removal of $($product.Version)" -Words @('/x', $product.Code)
+        Write-Line -Text "windows_exporter $($product.Version) is removed"
+    }
+    if (Test-FirewallService) { Remove-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue }
+    # A web configuration that the site put there stays.
+    Remove-Item -LiteralPath $ConfigFile -Force -ErrorAction SilentlyContinue
+    if ($null -eq $product) { Write-Line -Text 'windows_exporter is not installed: nothing to remove' }
+}
+
+if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { Invoke-InNative }
+
+$Folder = Join-Path -Path $env:ProgramFiles -ChildPath 'windows_exporter'
+$Program = Join-Path -Path $Folder -ChildPath 'windows_exporter.exe'
+# Where the MSI itself looks for it.
+$ConfigFile = Join-Path -Path $Folder -ChildPath 'config.yaml'
+$Changed = $false
+$Restart = $false
+$LastProblem = ''
+
+try {
+    if ((Test-Path -LiteralPath $LogFile) -and ((Get-Item -LiteralPath $LogFile).Length -gt $LogBytes)) {
+        Remove-Item -LiteralPath $LogFile -Force
+    }
+    Assert-Machine
+    if ($Uninstall) { Uninstall-Exporter } else { Install-Exporter }
+} catch {
+    Stop-Script -Code 2 -Text "stopped unexpectedly: $($_.Exception.Message) ($($_.InvocationInfo.PositionMessage))"
+}
+if ($Restart) { exit $RestartWanted }
+exit 0

@@ -1,0 +1,1 @@
+"""`enroll`: exporters for guests that have none, through the QEMU guest agent."""
