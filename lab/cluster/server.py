@@ -16,7 +16,7 @@ from .proxy import Proxy
 from .settings import Settings
 from .sinks import Sinks
 from .state import Lab
-from .web import listen
+from .web import Listener, listen
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Running:
 
     lab: Lab
     sinks: Sinks
-    servers: Sequence[asyncio.Server]
+    listeners: Sequence[Listener]
+    mail: asyncio.Server
     broadcast: asyncio.Task[None]
     api_port: int
     proxy_port: int
@@ -33,10 +34,11 @@ class Running:
     smtp_port: int
 
     async def close(self) -> None:
-        """End every listener; conversations that go on are broken off with the loop."""
+        """End every listener; conversations that go on are broken off."""
         self.broadcast.cancel()
-        for server in self.servers:
-            server.close()
+        self.mail.close()
+        for listener in self.listeners:
+            await listener.close()
 
 
 async def start(settings: Settings) -> Running:
@@ -52,14 +54,14 @@ async def start(settings: Settings) -> Running:
     api = Api(lab, certificate)
     loop = asyncio.get_running_loop()
     where = settings.listen
-    servers = [
+    listeners = [
         await listen(api, where, settings.api_port, context),
         await listen(Proxy(lab), where, settings.proxy_port),
         await listen(Control(lab, sinks, api.calls), where, settings.control_port),
-        await loop.create_server(sinks.smtp, where, settings.smtp_port),
     ]
-    ports = [server.sockets[0].getsockname()[1] for server in servers]
-    return Running(lab, sinks, servers, asyncio.create_task(api.broadcast()), *ports)
+    mail = await loop.create_server(sinks.smtp, where, settings.smtp_port)
+    ports = [*(listener.port for listener in listeners), mail.sockets[0].getsockname()[1]]
+    return Running(lab, sinks, listeners, mail, asyncio.create_task(api.broadcast()), *ports)
 
 
 async def serve(settings: Settings) -> None:

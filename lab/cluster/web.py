@@ -83,18 +83,47 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(status, json.dumps(value, separators=(",", ":")).encode())
 
 
-async def listen(handler: Handler, host: str, port: int, tls: ssl.SSLContext | None = None) -> asyncio.Server:
+@dataclass(frozen=True)
+class Listener:
+    """A server and the conversations that go on.
+
+    Attributes:
+        server: what takes new ones.
+        talking: what they are written by.
+    """
+
+    server: asyncio.Server
+    talking: set[asyncio.StreamWriter]
+
+    @property
+    def port(self) -> int:
+        """The port that it got."""
+        return int(self.server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Take nobody more, and break off whoever still talks."""
+        self.server.close()
+        for writer in tuple(self.talking):
+            writer.transport.abort()
+        # A transport that was aborted is closed in the loop's next round.
+        await asyncio.sleep(0)
+
+
+async def listen(handler: Handler, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
     """Serve ``handler`` on ``host:port``; port 0 takes a free one."""
+    talking: set[asyncio.StreamWriter] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(writer)
         try:
             await _converse(handler, reader, writer)
         except (Hangup, ConnectionError, ssl.SSLError):
             writer.transport.abort()
         finally:
+            talking.discard(writer)
             writer.close()
 
-    return await asyncio.start_server(connected, host, port, ssl=tls, backlog=512)
+    return Listener(await asyncio.start_server(connected, host, port, ssl=tls, backlog=512), talking)
 
 
 class _BadRequest(Exception):  # noqa: N818 - an answer

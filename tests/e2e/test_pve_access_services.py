@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.xdist_group("pve-access-services"),
 ]
 
-OFFSET = 16_000
+OFFSET = 15_000
 API = 8006 + OFFSET
 # Not one of the names that a stack's own networks have: it is there before the stack and after it.
 NETWORK = "cluster-of-the-access-test"
