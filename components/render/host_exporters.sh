@@ -110,7 +110,7 @@ put_file() {
     changed=1
 }
 
-# A unit is stopped before its file goes; what a collector wrote goes with its timer.
+# A unit is stopped before its file goes; what a collector wrote, and when it ran last, goes with its timer.
 drop_file() {
     local path=$1 unit
     unit=$(basename "$path")
@@ -118,6 +118,7 @@ drop_file() {
         *.timer)
             systemctl disable --quiet --now "$unit" 2>/dev/null || true
             rm -f "$textfiles/$(basename "${unit#pve-monitoring-collector-}" .timer).prom"
+            rm -f "/var/lib/systemd/timers/stamp-$unit"
             ;;
         *.service) systemctl disable --quiet --now "$unit" 2>/dev/null || true ;;
     esac
