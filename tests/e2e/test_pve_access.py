@@ -12,7 +12,7 @@ import pytest
 
 from lab import apply as without_cli
 from lab.apply import ApplyError
-from lab.cluster.identities import PROVISIONER, TOKENS
+from lab.cluster.identities import PROVISIONER, ROLES, TOKENS
 from lab.stack_config import StackConfig
 from tests.lab.cluster.test_provisioning import WRITES
 from tests.support.examples import MANAGED, ROOT
@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 USER = "watcher@pve"
-EXEC = ("POST", "/nodes/pve1/qemu/101/agent/exec", {"command": "whoami"})
+EXEC = ("POST", "/nodes/pve1/qemu/101/agent/exec", {"command": "cmd.exe"})
 
 
 class Site:
@@ -237,7 +237,7 @@ def test_nothing_is_left_behind(running: Site) -> None:
     assert USER not in directory.users
     assert running.made == set()
     assert {entry.who.partition("!")[0] for entry in directory.acl} <= {t.user for t in TOKENS.values()}
-    assert set(directory.roles) == {"GuestAgent", "Provisioning"}
+    assert set(directory.roles) == set(ROLES)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,8 @@ def put(container: Container, files: dict[str, tuple[bytes, int]]) -> None:
 
 def run(container: Container, command: str) -> tuple[int, str]:
     """Run a line of shell in it; exit code and what it printed."""
-    code, output = container.exec_run(["bash", "-c", command])
+    # Docker can lose what a program prints last if it ends right after, on a machine that is busy.
+    code, output = container.exec_run(["bash", "-c", f"({command}\n); code=$?; sleep 0.3; exit $code"])
     assert isinstance(output, bytes)
     return code or 0, output.decode(errors="replace")
 
