@@ -13,8 +13,9 @@ from docker.models.containers import Container
 
 from components.render.linux_installer import FILE_NAME, script
 from tests.support import guest_machine
+from tests.support.booted import MIRROR_PORT, run
 from tests.support.examples import MINIMAL, settings
-from tests.support.guest_machine import MIRROR_PORT, put, release, run
+from tests.support.guest_machine import put, release
 from tests.support.platform import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_ready"), pytest.mark.xdist_group("guest")]

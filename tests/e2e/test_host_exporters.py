@@ -22,6 +22,7 @@ from components.render.host_exporters import script
 from components.settings import StackSettings
 from lab.images.errors import ImageBuildFailed
 from tests.support import systemd_machine
+from tests.support.booted import MIRROR, MIRROR_PORT
 from tests.support.examples import MINIMAL, ROOT, settings
 from tests.support.platform import Platform, wait_for
 from tests.support.ssh_machine import key_pair
@@ -82,7 +83,7 @@ class Site:
         self.hosts = {"pve1": self.host()}
         self.values: dict[str, Any] = {
             "identityFile": str(identity),
-            "downloadBaseUrl": f"http://127.0.0.1:{systemd_machine.MIRROR_PORT}",
+            "downloadBaseUrl": f"http://127.0.0.1:{MIRROR_PORT}",
         }
         (directory / "__main__.py").write_text(PROGRAM, "utf-8")
         # The CLI looks up the program's packages by them.
@@ -101,7 +102,7 @@ class Site:
     def publish(self, exporter: Exporter, version: str, content: bytes) -> str:
         """Put a release where the host downloads it; returns its checksum."""
         archive, digest = systemd_machine.release("release", exporter.name, content)
-        path = exporter.url(systemd_machine.MIRROR.lstrip("/"), version)
+        path = exporter.url(MIRROR.lstrip("/"), version)
         systemd_machine.put(self.machine, {path: (archive, 0o644)})
         return digest
 

@@ -10,10 +10,10 @@ import docker
 from docker.models.containers import Container
 
 from components.images import DEFAULT_REFERENCES, PYTHON_BASE
+from tests.support import booted
+from tests.support.booted import MIRROR, mirror_unit
 
 IMAGE = "pve-monitoring-guest-machine"
-MIRROR = "/srv/mirror"
-MIRROR_PORT = 8000
 
 _DOCKERFILE = f"""\
 FROM {DEFAULT_REFERENCES[PYTHON_BASE]}
@@ -21,22 +21,6 @@ RUN apt-get -q update \\
     && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \\
         dbus nftables systemd systemd-sysv wget \\
     && rm -rf /var/lib/apt/lists/* && mkdir -p {MIRROR}
-"""
-
-# systemd wants cgroup v2 since 256. Where the machine has v1, v2 is there beside it without controllers; the
-# container gets a part of it for itself.
-_BOOT = """\
-if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then exec /usr/lib/systemd/systemd; fi
-mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2
-mkdir -p "/run/cgroup2/$(hostname)" && echo $$ > "/run/cgroup2/$(hostname)/cgroup.procs"
-umount /run/cgroup2
-exec unshare --cgroup sh -c 'umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; \
-exec /usr/lib/systemd/systemd'
-"""
-
-_MIRROR_UNIT = f"""\
-[Service]
-ExecStart=/usr/local/bin/python3 -m http.server --bind 127.0.0.1 --directory {MIRROR} {MIRROR_PORT}
 """
 
 _EXPORTER = """\
@@ -70,27 +54,13 @@ def build(client: docker.DockerClient) -> None:
     Raises:
         docker.errors.DockerException: no Debian mirror is reached, say.
     """
-    client.images.build(
-        fileobj=io.BytesIO(_DOCKERFILE.encode()), tag=IMAGE, network_mode="host", rm=True, forcerm=True
-    )
+    booted.build(client, IMAGE, _DOCKERFILE)
 
 
 def start(client: docker.DockerClient, name: str) -> Container:
     """Start it; it has no network but its own loopback."""
-    container = client.containers.create(
-        IMAGE,
-        ["sh", "-c", _BOOT],
-        name=name,
-        hostname=name,
-        # What systemd takes of `privileged`, which isn't to be had on every machine.
-        cap_add=["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
-        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-        network_mode="none",
-        environment={"container": "docker"},
-        tmpfs={"/run": "", "/tmp": ""},
-        stop_signal="SIGRTMIN+3",
-    )
-    unit = {"etc/systemd/system/mirror.service": _MIRROR_UNIT.encode()}
+    container = booted.create(client, IMAGE, name, network_mode="none")
+    unit = {"etc/systemd/system/mirror.service": mirror_unit("/usr/local/bin/python3").encode()}
     put(container, unit)
     container.start()
     return container
@@ -108,14 +78,6 @@ def release(container: Container, version: str) -> str:
 def put(container: Container, files: dict[str, bytes]) -> None:
     """Write files, by path without the first slash."""
     container.put_archive("/", _archive(files, "w"))
-
-
-def run(container: Container, *words: str) -> tuple[int, str]:
-    """Run a command in it; exit code and what it printed."""
-    # Docker can lose what a program prints last if it ends right after, on a machine that is busy.
-    done = container.exec_run(["sh", "-c", '"$@"; code=$?; sleep 0.3; exit $code', "sh", *words])
-    output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
-    return int(done.exit_code or 0), output.decode(errors="replace")
 
 
 def _archive(files: dict[str, bytes], mode: str) -> bytes:

@@ -13,12 +13,12 @@ from docker.models.containers import Container
 
 from components.images import DEFAULT_REFERENCES, PYTHON_BASE
 from lab.images.gomodule import GoModule, binaries
+from tests.support import booted
+from tests.support.booted import MIRROR, MIRROR_PORT, mirror_unit
 from tests.support.examples import ROOT
 from tests.support.ssh_machine import archive, key_pair
 
 IMAGE = "pve-monitoring-systemd-machine"
-MIRROR = "/srv/mirror"
-MIRROR_PORT = 8000
 
 _DOCKERFILE = f"""\
 FROM {DEFAULT_REFERENCES[PYTHON_BASE]}
@@ -32,21 +32,6 @@ RUN apt-get -q update \\
         -keyout /dev/null -out /etc/pve/local/pve-ssl.pem
 """
 
-# systemd wants cgroup v2 since 256. Where the machine has v1, v2 is there beside it without controllers; the
-# container gets a part of it for itself.
-_BOOT = """\
-if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then exec /usr/lib/systemd/systemd; fi
-mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2
-mkdir -p "/run/cgroup2/$(hostname)" && echo $$ > "/run/cgroup2/$(hostname)/cgroup.procs"
-umount /run/cgroup2
-exec unshare --cgroup sh -c 'umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; \
-exec /usr/lib/systemd/systemd'
-"""
-
-_MIRROR_UNIT = f"""\
-[Service]
-ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory {MIRROR} {MIRROR_PORT}
-"""
 # What says that it is ready for tests; the mirror answers a moment after it is started.
 READY = (
     f"systemctl is-active ssh && systemctl start mirror && "
@@ -89,9 +74,7 @@ def build(client: docker.DockerClient) -> None:
     Raises:
         docker.errors.DockerException: no Debian mirror is reached, say.
     """
-    client.images.build(
-        fileobj=io.BytesIO(_DOCKERFILE.encode()), tag=IMAGE, network_mode="host", rm=True, forcerm=True
-    )
+    booted.build(client, IMAGE, _DOCKERFILE)
 
 
 def host_key(seed: str = "the host key of the machine in the tests") -> tuple[bytes, str]:
@@ -101,22 +84,17 @@ def host_key(seed: str = "the host key of the machine in the tests") -> tuple[by
 
 def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_key: str) -> Container:
     """Start it with its ports on those of 127.0.0.1."""
-    container = client.containers.create(
+    container = booted.create(
+        client,
         IMAGE,
-        ["sh", "-c", _BOOT],
-        name=name,
-        hostname=name,
-        # What systemd takes of `privileged`, which isn't to be had on every machine.
-        cap_add=["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "DAC_READ_SEARCH", "SYS_RAWIO"],
-        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-        environment={"container": "docker"},
-        tmpfs={"/run": "", "/tmp": ""},
+        name,
+        # The collectors of disks and backups.
+        capabilities=["DAC_READ_SEARCH", "SYS_RAWIO"],
         ports={f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in ports.items()},
-        stop_signal="SIGRTMIN+3",
     )
     texts = {
         "usr/sbin/smartctl": (_SMARTCTL, 0o755),
-        "etc/systemd/system/mirror.service": (_MIRROR_UNIT, 0o644),
+        "etc/systemd/system/mirror.service": (mirror_unit("/usr/bin/python3"), 0o644),
         "etc/ssh/ssh_host_ed25519_key": (host_key()[0].decode(), 0o600),
         "root/.ssh/authorized_keys": (public_key, 0o600),
         **{f"var/log/vzdump/{log}": (text, 0o640) for log, text in _LOGS.items()},
@@ -135,10 +113,7 @@ def put(container: Container, files: dict[str, tuple[bytes, int]]) -> None:
 
 def run(container: Container, command: str) -> tuple[int, str]:
     """Run a line of shell in it; exit code and what it printed."""
-    # Docker can lose what a program prints last if it ends right after, on a machine that is busy.
-    code, output = container.exec_run(["bash", "-c", f"({command}\n); code=$?; sleep 0.3; exit $code"])
-    assert isinstance(output, bytes)
-    return code or 0, output.decode(errors="replace")
+    return booted.run(container, "bash", "-c", command)
 
 
 # --- release archives ------------------------------------------------------------------------------
