@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +66,9 @@ NVIDIA_GPU_EXPORTER = Exporter(
 )
 
 # Guests may have other processors than the hosts that this program runs on.
-NODE_EXPORTER_ARM64 = Exporter(
-    name=NODE_EXPORTER.name,
-    repository=NODE_EXPORTER.repository,
-    version=NODE_EXPORTER.version,
+NODE_EXPORTER_ARM64 = replace(
+    NODE_EXPORTER,
     archive="node_exporter-{version}.linux-arm64.tar.gz",
-    checksums_file=NODE_EXPORTER.checksums_file,
     checksums={"1.12.1": "ad35b605f9954b9f1ffddf5ba054bdc5a98d790b9eae5291e1eeb83f1ecbd0e7"},
 )
 

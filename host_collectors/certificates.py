@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 
-from host_collectors.textfile import CollectorError, Page, run
+from host_collectors.textfile import CollectorError, Page, output, run
 
 # pveproxy answers with the first of the two that is there (pveproxy(8)); the third signed pve-ssl.pem.
 CERTIFICATES = (
@@ -24,13 +23,8 @@ def not_after(path: Path) -> int:
         CollectorError: openssl can't read it.
     """
     command = ["openssl", "x509", "-noout", "-enddate", "-in", str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise CollectorError(f"openssl can't be run: {error}") from error
-    if done.returncode != 0:
-        raise CollectorError(f"{path} can't be read: {done.stderr.strip()}")
-    return int(ssl.cert_time_to_seconds(done.stdout.strip().removeprefix("notAfter=")))
+    said = output(command, f"{path} can't be read")
+    return int(ssl.cert_time_to_seconds(said.strip().removeprefix("notAfter=")))
 
 
 def collect(paths: tuple[Path, ...] = CERTIFICATES) -> Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -50,6 +51,21 @@ def write(path: Path, text: str) -> None:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def output(command: list[str], failing: str) -> str:
+    """What a program prints; `failing` says what couldn't be done if it fails.
+
+    Raises:
+        CollectorError: it can't be run, or fails.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CollectorError(f"{command[0]} can't be run: {error}") from error
+    if done.returncode != 0:
+        raise CollectorError(f"{failing}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def run(name: str, collect: Callable[[], Page]) -> int:

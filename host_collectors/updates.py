@@ -7,12 +7,11 @@ the Prometheus community.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-from host_collectors.textfile import CollectorError, Page, run
+from host_collectors.textfile import Page, output, run
 
 LISTS = Path("/var/lib/apt/lists")
 # Inst openssl [3.5.1-1] (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64])
@@ -39,13 +38,7 @@ def simulate() -> str:
         CollectorError: apt-get fails, with its reason.
     """
     command = ["apt-get", "--simulate", "-o", "Debug::NoLocking=true", "dist-upgrade"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise CollectorError(f"apt-get can't be run: {error}") from error
-    if done.returncode != 0:
-        raise CollectorError(f"apt-get --simulate dist-upgrade: {done.stderr.strip()}")
-    return done.stdout
+    return output(command, "apt-get --simulate dist-upgrade")
 
 
 def collect() -> Page:

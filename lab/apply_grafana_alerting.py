@@ -155,12 +155,21 @@ class AlertingApplier:
         self._note(name, changed=changed or bool(stored))
         return {"id": title, "name": title}
 
-    def _put(self, name: str, path: str, wanted: _JSON) -> None:
-        """Write an object that is replaced as a whole, if it isn't so yet."""
+    def _put(self, name: str, path: str, wanted: _JSON, *, told: _JSON | None = None, new: str = "") -> None:
+        """Write an object that is replaced as a whole, if it isn't so yet.
+
+        Args:
+            name: of the resource.
+            path: of the object.
+            wanted: the object.
+            told: the object as Grafana answers it, where it doesn't answer all of it.
+            new: path where one that isn't there yet is posted; else it is put too.
+        """
         exists = self._call("GET", path)
-        same = exists.ok and _covers(exists.json(), wanted)
+        same = exists.ok and _covers(exists.json(), told or wanted)
         if not same:
-            self._must("PUT", path, wanted)
+            post = new and not exists.ok
+            self._must("POST" if post else "PUT", new if post else path, wanted)
         self._note(name, changed=not same)
 
     def _template(self, name: str, inputs: _JSON) -> _JSON:
@@ -170,15 +179,8 @@ class AlertingApplier:
     def _mute_timing(self, name: str, inputs: _JSON) -> _JSON:
         title = inputs["name"]
         wanted = {"name": title, "time_intervals": [_interval(i) for i in inputs["intervals"]]}
-        exists = self._call("GET", f"{_PATH}/mute-timings/{title}")
-        if not exists.ok:
-            self._must("POST", f"{_PATH}/mute-timings", wanted)
-        elif not _covers(exists.json(), _told(wanted)):
-            self._must("PUT", f"{_PATH}/mute-timings/{title}", wanted)
-        else:
-            self._note(name, changed=False)
-            return {"id": title, "name": title}
-        self._note(name, changed=True)
+        path = f"{_PATH}/mute-timings"
+        self._put(name, f"{path}/{title}", wanted, told=_told(wanted), new=path)
         return {"id": title, "name": title}
 
     def _policy(self, name: str, inputs: _JSON) -> _JSON:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from ops.stack import Stack, load, prepare_lab
 HOSTS, GUESTS = 5, 100
 BINARIES = ROOT / ".cache" / "preview" / "bin"
 _START_SECONDS = 120.0
-_STOP_SECONDS = 30
 _NOT_HERE = (Service.ALERTMANAGER, Service.GRAFANA)
 
 
@@ -147,30 +145,14 @@ def _prometheus(folder: Path, port: int, options: tuple[str, ...]) -> Iterator[W
         "--log.level=warn",
         *options,
     ]
-    log = folder / "prometheus.log"
-    with log.open("wb") as output:
-        running = subprocess.Popen(words, cwd=folder, stdout=output, stderr=output)
-    watcher = Watcher(f"http://127.0.0.1:{port}", running.pid)
+    url = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: _ready(watcher, running, log), "the start of Prometheus", _START_SECONDS)
-        yield watcher
+        with prometheus.running(words, url, folder / "prometheus.log", _START_SECONDS) as pid:
+            yield Watcher(url, pid)
+    except prometheus.PrometheusError as error:
+        raise OpsError(str(error)) from error
     finally:
-        running.terminate()
-        try:
-            running.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
         shutil.rmtree(folder / "data", ignore_errors=True)
-
-
-def _ready(watcher: Watcher, running: subprocess.Popen[bytes], log: Path) -> bool:
-    if running.poll() is not None:
-        raise OpsError(f"Prometheus doesn't start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
-    try:
-        return requests.get(f"{watcher.url}/-/ready", timeout=5).ok
-    except requests.RequestException:
-        return False
 
 
 def _all_scraped(watcher: Watcher) -> bool:

@@ -77,7 +77,7 @@ def _constants(wanted: Installation) -> dict[str, str]:
 
 
 def _here_document(file: File) -> str:
-    target = shlex.quote(f"{file.path}")
+    target = shlex.quote(file.path)
     end = "END_OF_FILE"
     while end in file.content.splitlines():
         end += "_"

@@ -15,6 +15,7 @@ import requests
 import typer
 import yaml
 
+from components.settings import Channel, Severity
 from lab import environment as lab_environment
 from lab.cluster.client import LabClient, LabError
 from ops import docker_daemon
@@ -105,11 +106,9 @@ class GameDay:
 
     def mailed(self) -> frozenset[str]:
         """Severities whose route has e-mail."""
-        routes = self.stack.settings.alerting.routes
+        alerting = self.stack.settings.alerting
         return frozenset(
-            severity
-            for severity in ("critical", "warning", "info")
-            if "email" in (getattr(routes, severity) or routes.default)
+            str(severity) for severity in Severity if Channel.EMAIL in alerting.channels(severity)
         )
 
     def fresh(self, drills: Sequence[Drill]) -> list[Drill]:

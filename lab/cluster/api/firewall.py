@@ -4,8 +4,9 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from ..firewalls import Group, IpSet, Rule, Scope
 from .call import ApiError, Call
@@ -34,6 +35,7 @@ MACHINE = frozenset(
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9\-_]+")
 _GROUP_LENGTH, _SET_LENGTH = 18, 64
+_T = TypeVar("_T", Group, IpSet)
 
 
 def _bad(key: str, text: str) -> ApiError:
@@ -203,26 +205,36 @@ def _named(call: Call, key: str, length: int) -> str:
     return name
 
 
+def _overview(key: str, table: Mapping[str, _T]) -> Any:
+    return [
+        {key: name, "digest": _digest(one), **({"comment": one.comment} if one.comment else {})}
+        for name, one in table.items()
+    ]
+
+
+def _put(call: Call, name: str, table: dict[str, _T], new: Callable[[], _T], errors: tuple[str, str]) -> None:
+    """Add one, or rename one; `errors` are for an old name that isn't there, and for a new one that is."""
+    missing, taken = errors
+    old = call.query.get("rename")
+    if old is not None and old not in table:
+        raise ApiError(500, missing.format(old))
+    if name in table and name != old:
+        raise ApiError(500, taken.format(name))
+    one = table.pop(old) if old is not None else new()
+    one.comment = call.query.get("comment", "")
+    table[name] = one
+
+
 async def list_groups(call: Call) -> Any:
     """GET groups."""
-    return [
-        {"group": name, "digest": _digest(group), **({"comment": group.comment} if group.comment else {})}
-        for name, group in call.lab.firewalls.groups.items()
-    ]
+    return _overview("group", call.lab.firewalls.groups)
 
 
 async def add_group(call: Call) -> Any:
     """POST groups: a new one, or with `rename` another name and comment for one."""
     _may(call, write=True)
-    name, groups = _named(call, "group", _GROUP_LENGTH), call.lab.firewalls.groups
-    old = call.query.get("rename")
-    if old is not None and old not in groups:
-        raise ApiError(500, f"no such security group '{old}'")
-    if name in groups and name != old:
-        raise ApiError(500, f"Security group '{name}' already exists")
-    group = groups.pop(old) if old is not None else Group()
-    group.comment = call.query.get("comment", "")
-    groups[name] = group
+    errors = ("no such security group '{}'", "Security group '{}' already exists")
+    _put(call, _named(call, "group", _GROUP_LENGTH), call.lab.firewalls.groups, Group, errors)
 
 
 async def delete_group(call: Call) -> Any:
@@ -243,24 +255,14 @@ def _ipset(call: Call) -> IpSet:
 async def list_ipsets(call: Call) -> Any:
     """GET ipset."""
     _may(call, write=False)
-    return [
-        {"name": name, "digest": _digest(ipset), **({"comment": ipset.comment} if ipset.comment else {})}
-        for name, ipset in call.lab.firewalls.ipsets.items()
-    ]
+    return _overview("name", call.lab.firewalls.ipsets)
 
 
 async def add_ipset(call: Call) -> Any:
     """POST ipset: a new one, or with `rename` another name and comment for one."""
     _may(call, write=True)
-    name, ipsets = _named(call, "name", _SET_LENGTH), call.lab.firewalls.ipsets
-    old = call.query.get("rename")
-    if old is not None and old not in ipsets:
-        raise ApiError(500, f"IPSet '{old}' does not exist")
-    if name in ipsets and name != old:
-        raise ApiError(500, f"IPSet '{name}' already exists")
-    ipset = ipsets.pop(old) if old is not None else IpSet()
-    ipset.comment = call.query.get("comment", "")
-    ipsets[name] = ipset
+    errors = ("IPSet '{}' does not exist", "IPSet '{}' already exists")
+    _put(call, _named(call, "name", _SET_LENGTH), call.lab.firewalls.ipsets, IpSet, errors)
 
 
 async def read_ipset(call: Call) -> Any:

@@ -23,7 +23,7 @@ from components.images import DEFAULT_REFERENCES, Service
 _NAMES = ("prometheus", "promtool")
 _IMAGE_FOLDER = "/bin"
 _START_TIMEOUT_S = 30
-_STOP_TIMEOUT_S = 20
+_STOP_TIMEOUT_S = 30
 _QUERY_TIMEOUT_S = 120
 _IMPORT_TIMEOUT_S = 300
 # promtool reads the whole text once for each block that it makes.
@@ -158,12 +158,29 @@ def serving(
         "--log.level=warn",
         *options,
     ]
+    url = f"http://127.0.0.1:{port}"
+    with running(words, url, log):
+        yield url
+
+
+@contextmanager
+def running(words: Sequence[str], url: str, log: Path, patience: float = _START_TIMEOUT_S) -> Iterator[int]:
+    """Run a Prometheus for the time of the block; yields the number of its process once it is ready.
+
+    Args:
+        words: the program and its options.
+        url: where it answers.
+        log: file that takes what it says.
+        patience: seconds that it may take to be ready.
+
+    Raises:
+        PrometheusError: it doesn't come up.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
     try:
-        _await(url, process, log)
-        yield url
+        _await(url, process, log, patience)
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -179,8 +196,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
+def _await(url: str, process: subprocess.Popen[bytes], log: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
     while not _ready(url):
         if process.poll() is not None or time.monotonic() > deadline:
             raise PrometheusError(f"Prometheus doesn't come up:\n{log.read_text('utf-8', 'replace')[-2000:]}")
