@@ -57,12 +57,15 @@ from components.settings_scraping import (
     Scrape,
     StaticHost,
 )
+from components.settings_tls import Group, Pki, Tls
 from components.words import problem
 
 __all__ = [
     "ALWAYS_REQUIRED",
     "CHANNEL_SECRETS",
     "PROJECT",
+    "SCRAPE_PASSWORDS",
+    "TLS_KEYS",
     "Access",
     "Alerting",
     "Channel",
@@ -80,6 +83,7 @@ __all__ = [
     "FirewallGuest",
     "FirewallMode",
     "Grafana",
+    "Group",
     "GuestExporters",
     "HostExporters",
     "HostRelease",
@@ -91,6 +95,7 @@ __all__ = [
     "Model",
     "MuteTiming",
     "Network",
+    "Pki",
     "Ports",
     "Problem",
     "Prometheus",
@@ -109,6 +114,7 @@ __all__ = [
     "StaticHost",
     "Switch",
     "Telegram",
+    "Tls",
     "WindowsGuests",
     "load",
     "validate",
@@ -131,6 +137,13 @@ class Secret(StrEnum):
     PAGERDUTY_ROUTING_KEY = "pagerdutyRoutingKey"
     WATCHDOG_URL = "watchdogUrl"
     REMOTE_WRITE_PASSWORD = "remoteWritePassword"
+    TLS_CA_KEY = "tlsCaKey"
+    TLS_HOSTS_KEY = "tlsHostsKey"
+    TLS_GUESTS_KEY = "tlsGuestsKey"
+    TLS_PLATFORM_KEY = "tlsPlatformKey"
+    SCRAPE_HOSTS_PASSWORD = "scrapeHostsPassword"
+    SCRAPE_GUESTS_PASSWORD = "scrapeGuestsPassword"
+    SCRAPE_PLATFORM_PASSWORD = "scrapePlatformPassword"
 
 
 ALWAYS_REQUIRED = (Secret.GRAFANA_ADMIN_PASSWORD,)
@@ -143,6 +156,18 @@ CHANNEL_SECRETS: Mapping[Channel, Secret] = {
     Channel.DISCORD: Secret.DISCORD_URL,
     Channel.TELEGRAM: Secret.TELEGRAM_TOKEN,
     Channel.PAGERDUTY: Secret.PAGERDUTY_ROUTING_KEY,
+}
+
+# The key of a group's certificate, and the password that its servers want.
+TLS_KEYS: Mapping[Group, Secret] = {
+    Group.HOSTS: Secret.TLS_HOSTS_KEY,
+    Group.GUESTS: Secret.TLS_GUESTS_KEY,
+    Group.PLATFORM: Secret.TLS_PLATFORM_KEY,
+}
+SCRAPE_PASSWORDS: Mapping[Group, Secret] = {
+    Group.HOSTS: Secret.SCRAPE_HOSTS_PASSWORD,
+    Group.GUESTS: Secret.SCRAPE_GUESTS_PASSWORD,
+    Group.PLATFORM: Secret.SCRAPE_PLATFORM_PASSWORD,
 }
 
 
@@ -163,6 +188,8 @@ class StackSettings(Model):
     containers: Containers = Containers()
     host_exporters: HostExporters = HostExporters()
     guest_exporters: GuestExporters = GuestExporters()
+    tls: Tls = Tls()
+    pki: Pki | None = None
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
@@ -202,6 +229,16 @@ class StackSettings(Model):
             raise problem(
                 f"access.manage makes a token for each, but both are {given[0]}; give "
                 "cluster.discoveryTokenId and cluster.exporterTokenId different names"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_have_certificates(self) -> Self:
+        missing = [str(g) for g in self.tls.groups if self.pki is None or self.pki.certificate(g) is None]
+        if missing:
+            raise problem(
+                f"tls is on for {', '.join(missing)}, and pki has no certificate for them; run: python -m "
+                "ops pki, or set tls: off where everybody on the network is trusted"
             )
         return self
 
@@ -261,6 +298,8 @@ class StackSettings(Model):
             needed.append(Secret.SMTP_PASSWORD)
         if self.prometheus.remote_write is not None and self.prometheus.remote_write.username is not None:
             needed.append(Secret.REMOTE_WRITE_PASSWORD)
+        for group in self.tls.groups:
+            needed += [TLS_KEYS[group], SCRAPE_PASSWORDS[group]]
         return tuple(needed)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from components.settings import PROJECT, Secret, StackSettings, validate
+from tests.support.pki import CERTIFICATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -20,6 +21,7 @@ MINIMAL: dict[str, Any] = {
         "exporterTokenId": "exporter@pve!monitoring",
     },
     "alerting": {"routes": {"default": ["webhook"]}},
+    "tls": "off",
 }
 
 ALL_CHANNELS: dict[str, Any] = {
@@ -134,6 +136,12 @@ NFTABLES: dict[str, Any] = {
     },
 }
 
+ENCRYPTED: dict[str, Any] = {
+    **LEAN_WITH_EVERYTHING,
+    "tls": {"plainTag": "plain-metrics"},
+    "pki": CERTIFICATES,
+}
+
 
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
@@ -158,7 +166,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "filtered": FILTERED,
     "nftables": NFTABLES,
     "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
-    "production": _without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
+    "encrypted": ENCRYPTED,
+    # `ops pki` completes the file.
+    "production": {
+        **_without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),
+        "pki": CERTIFICATES,
+    },
 }
 
 ALL_SECRETS = frozenset(secret.value for secret in Secret)

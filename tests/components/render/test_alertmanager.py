@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from components.render import alertmanager as render
-from components.settings import Secret
+from components.settings import SCRAPE_PASSWORDS, TLS_KEYS, Secret
 from tests.support.amtool import amtool
 from tests.support.examples import EXAMPLES, settings
 
@@ -144,7 +144,8 @@ def test_no_secret_stands_in_the_text_and_every_file_it_names_is_delivered() -> 
     assert named == set(render.secret_files(made, EVERY_SECRET))
     assert set(render.secret_files(made, EVERY_SECRET).values()) == set(EVERY_SECRET) - {
         *(Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN, Secret.GRAFANA_ADMIN_PASSWORD),
-        *(Secret.REMOTE_WRITE_PASSWORD, Secret.PVE_PROVISIONING_TOKEN),
+        *(Secret.REMOTE_WRITE_PASSWORD, Secret.PVE_PROVISIONING_TOKEN, Secret.TLS_CA_KEY),
+        *(*TLS_KEYS.values(), *SCRAPE_PASSWORDS.values()),
     }
 
 
