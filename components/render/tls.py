@@ -54,7 +54,7 @@ def client_secrets(settings: StackSettings) -> dict[str, Secret]:
 
 
 def password_hash(password: str) -> str:
-    """bcrypt of a password, the same for the same password: a new one each time would be drift.
+    """Bcrypt of a password, the same for the same password: a new one each time would be drift.
 
     Its salt comes from the password itself. That tells who has two hashes whether their passwords are equal
     and nothing else, for the passwords that `ops pki` makes can't be guessed.
