@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pulumi
 import pulumi_proxmoxve as proxmoxve
 
+from components.preflight import Wanted, checked
 from components.settings import StackSettings
 
 # The provider opens SSH to whatever address the API reports for a node as soon as a resource needs it. None
@@ -19,7 +18,7 @@ def cluster_provider(
     settings: StackSettings,
     token: pulumi.Input[str],
     parent: pulumi.Resource,
-    nodes: Sequence[str] = (),
+    wanted: Wanted,
 ) -> proxmoxve.Provider:
     """A provider for the cluster's API.
 
@@ -28,19 +27,21 @@ def cluster_provider(
         settings: where the API is, and whether its certificate is verified.
         token: whole API token, `user@realm!name=uuid`.
         parent: the component that uses it.
-        nodes: the members that its resources name.
+        wanted: what it is to make, which is looked at first.
     """
     address, port = NO_SSH
     return proxmoxve.Provider(
         name,
         endpoint=settings.cluster.endpoints[0],
-        api_token=pulumi.Output.secret(token),
+        api_token=checked(token, settings, wanted),
         # The provider takes no CA certificate: it trusts what the machine that runs Pulumi trusts, which
         # on Linux is also the file that the environment variable SSL_CERT_FILE names.
         insecure=not settings.cluster.verify_tls,
         ssh=proxmoxve.ProviderSshArgs(
             agent=False,
-            nodes=[proxmoxve.ProviderSshNodeArgs(name=node, address=address, port=port) for node in nodes],
+            nodes=[
+                proxmoxve.ProviderSshNodeArgs(name=node, address=address, port=port) for node in wanted.nodes
+            ],
         ),
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_proxmoxve as proxmoxve
 
+from components import rights
 from components.cluster_provider import cluster_provider
+from components.preflight import Wanted
 from components.render import firewall as render
 from components.render import nftables
 from components.settings import FirewallMode, ProxmoxDocker, Secret, Secrets, StackSettings, Switch
@@ -42,7 +44,13 @@ class Firewall(pulumi.ComponentResource):
         wanted = args.settings.firewall
         machine = args.settings.docker if isinstance(args.settings.docker, ProxmoxDocker) else None
         nodes = {guest.node for guest in wanted.guests} | ({machine.node} if machine else set())
-        provider = cluster_provider(f"{name}-proxmoxve", args.settings, args.token, self, sorted(nodes))
+        provider = cluster_provider(
+            f"{name}-proxmoxve",
+            args.settings,
+            args.token,
+            self,
+            Wanted(rights.of_firewall(wanted, [machine] if machine else []), tuple(sorted(nodes))),
+        )
         self._child = pulumi.ResourceOptions(parent=self, provider=provider)
         # What is on stays protected: without its rules nobody would reach the hosts.
         self._guarded = wanted.switch is Switch.ON

@@ -11,7 +11,9 @@ import pulumi_command as command
 import pulumi_proxmoxve as proxmoxve
 from pulumi_command import remote
 
+from components import rights
 from components.cluster_provider import cluster_provider
+from components.preflight import Wanted
 from components.render.vm_setup import setup_script
 from components.settings import FirewallMode, ProxmoxDocker, Secret, Secrets, StackSettings
 
@@ -45,9 +47,9 @@ class MonitoringVm(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._args = name, args
-        provider = cluster_provider(
-            f"{name}-proxmoxve", args.settings, args.token, self, nodes=[args.machine.node]
-        )
+        node, own_name = args.machine.node, args.settings.containers.name_prefix
+        wanted = Wanted(rights.of_machine(args.machine), (node,), args.machine, own_name)
+        provider = cluster_provider(f"{name}-proxmoxve", args.settings, args.token, self, wanted)
         child = pulumi.ResourceOptions(parent=self, provider=provider)
         self.vm = self._machine(self._image(child), child)
         self.ready: pulumi.Resource = self._gate() if args.wait else self.vm

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_proxmoxve as proxmoxve
 
+from components import rights
 from components.cluster_provider import cluster_provider
+from components.preflight import Wanted
 from components.settings import Access, Secret, Secrets, StackSettings
 
 AUDITOR = "PVEAuditor"
@@ -99,7 +101,8 @@ class PveAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: PveAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._settings = name, args.settings
-        provider = cluster_provider(f"{name}-proxmoxve", args.settings, args.token, self)
+        needs = rights.of_access(args.settings.access)
+        provider = cluster_provider(f"{name}-proxmoxve", args.settings, args.token, self, Wanted(needs))
         self._child = pulumi.ResourceOptions(parent=self, provider=provider)
         for pool in args.settings.access.pools:
             self._check(pool, provider)

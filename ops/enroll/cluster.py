@@ -10,25 +10,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-import proxmoxer
-import requests
-from proxmoxer.core import ResourceException
-
+from components.pve_api import Api, Refused, Token
 from components.settings import Cluster as ClusterSettings
 from ops.pulumi_cli import ROOT
 
-# The server itself waits 3 s for a ping and 5 s for an answer.
-TIMEOUT_SECONDS = 20
 # As base64 40,000 characters: file-write takes 61,440 of them, older pveproxies 64 KiB of a form in all.
 CHUNK_BYTES = 30_000
 # What it takes to write files and to run programs in guests.
 PRIVILEGES: Mapping[int, str] = {8: "VM.Monitor", 9: "VM.GuestAgent.Unrestricted"}
 
-_TOKEN = re.compile(
-    r"(?P<user>[^@!\s]+@[^@!\s]+)!(?P<name>[A-Za-z0-9][A-Za-z0-9._-]+)=(?P<secret>[0-9a-fA-F-]{36})"
-)
 _T = TypeVar("_T")
 
 # What the API and agents say, and what to do about it.
@@ -45,42 +36,6 @@ _ADVICE: Mapping[str, str] = {
     "Permission check failed": "the token may not do that",
     "is not running": "the guest is off: start it",
 }
-
-
-class Refused(Exception):  # noqa: N818 - what the cluster or a guest answers
-    """It can't be done; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """An API token; its secret is never shown."""
-
-    user: str
-    name: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"Token({self.id})"
-
-    @property
-    def id(self) -> str:
-        """user@realm!name."""
-        return f"{self.user}!{self.name}"
-
-    @classmethod
-    def parse(cls, text: str) -> Token:
-        """Read a whole token.
-
-        Raises:
-            Refused: it is none; the text isn't repeated.
-        """
-        match = _TOKEN.fullmatch(text.strip())
-        if match is None:
-            raise Refused(
-                "that is not a whole API token; write user@realm!name=secret, where the secret is the UUID "
-                "that Proxmox VE showed when the token was made"
-            )
-        return cls(match["user"], match["name"], match["secret"])
 
 
 @dataclass(frozen=True)
@@ -108,10 +63,9 @@ class Cluster:
     """The API of one cluster. A thread needs one of its own."""
 
     def __init__(self, settings: ClusterSettings, token: Token, endpoints: Sequence[str]) -> None:
-        self._settings, self._token, self._endpoints = settings, token, endpoints
+        self._asked = Api(settings, token, endpoints, ROOT)
         self._api: Any = None
         self._nodes: dict[int, str] = {}
-        self.release = 0
 
     def connect(self) -> None:
         """Find a member that answers.
@@ -119,19 +73,12 @@ class Cluster:
         Raises:
             Refused: none does, its certificate isn't trusted, or the token isn't accepted.
         """
-        reasons = []
-        for endpoint in self._endpoints:
-            self._api = self._open(endpoint)
-            try:
-                release = str(self._call(self._api.version.get)["release"])
-            except Refused as error:
-                if "isn't accepted" in str(error):
-                    raise
-                reasons.append(f"{endpoint}: {error}")
-                continue
-            self.release = int(release.partition(".")[0])
-            return
-        raise Refused("no member of the cluster answers:\n  " + "\n  ".join(reasons))
+        self._api = self._asked.connect()
+
+    @property
+    def release(self) -> int:
+        """Of Proxmox VE, known when it is connected."""
+        return self._asked.release
 
     @property
     def privilege(self) -> str:
@@ -153,9 +100,7 @@ class Cluster:
         Raises:
             Refused: the API doesn't answer.
         """
-        path = f"/vms/{guest.vmid}"
-        answer = self._call(lambda: self._api.access.permissions.get(path=path))
-        return self.privilege in answer.get(path, {})
+        return self.privilege in self._asked.privileges(f"/vms/{guest.vmid}")
 
     def system(self, guest: Guest) -> Mapping[str, str]:
         """What the guest's agent says of its operating system.
@@ -217,48 +162,12 @@ class Cluster:
         self._nodes[guest.vmid] = moved.node
         return self._call(lambda: ask(of(moved.node)), guest.vmid)
 
-    def _open(self, endpoint: str) -> Any:
-        parts = urlsplit(endpoint)
-        settings = self._settings
-        verify = settings.verify_tls if settings.ca_file is None else str(ROOT / settings.ca_file)
-        return proxmoxer.ProxmoxAPI(
-            parts.hostname,
-            port=parts.port,
-            user=self._token.user,
-            token_name=self._token.name,
-            token_value=self._token.secret,
-            verify_ssl=verify,
-            timeout=TIMEOUT_SECONDS,
-        )
-
     def _call(self, ask: Callable[[], _T], vmid: int = 0) -> _T:
-        try:
-            return ask()
-        except ResourceException as error:
-            raise Refused(self._explained(error, vmid)) from None
-        except requests.exceptions.SSLError as error:
-            raise Refused(
-                f"its certificate isn't trusted ({_innermost(error)}); set pve-monitoring:cluster.caFile to "
-                "the cluster's CA"
-            ) from None
-        except requests.RequestException as error:
-            raise Refused(f"no answer ({_innermost(error)})") from None
-
-    def _explained(self, error: ResourceException, vmid: int) -> str:
-        # Before 9 the text stands in the reason phrase alone.
-        said = str(error.content).partition(" - {")[0].strip() or str(error.status_message)
-        if error.status_code == 401:
-            return f"the token {self._token.id} isn't accepted ({said}): mistyped, expired or removed"
-        if error.status_code >= 595:
-            return f"its host isn't reached ({said})"
-        advice = next((text for words, text in _ADVICE.items() if words in said), "")
-        return f"{advice.format(vmid=vmid)}. Proxmox VE says: {said}" if advice else said
+        return self._asked.call(ask, lambda said: _advice(said).format(vmid=vmid))
 
 
-def _innermost(error: BaseException) -> str:
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(error) or type(error).__name__
+def _advice(said: str) -> str:
+    return next((text for words, text in _ADVICE.items() if words in said), "")
 
 
 def _guest(entry: Mapping[str, Any]) -> Guest:

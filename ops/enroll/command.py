@@ -16,10 +16,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from components.pve_api import Refused, Token
 from ops.console import OpsError, console, note, progress, step, table
 from ops.enroll import token as tokens
 from ops.enroll.choice import AT_ONCE, Choice, Options, choose, confirm, make_plans, show_plans
-from ops.enroll.cluster import Cluster, Refused, Token
+from ops.enroll.cluster import Cluster
 from ops.enroll.systems import System
 from ops.enroll.watch import Watch, watch_of
 from ops.enroll.work import Plan, Result, Worker

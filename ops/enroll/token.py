@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from components.pve_api import Refused, Token
 from ops.console import OpsError, console
-from ops.enroll.cluster import Refused, Token
 
 VARIABLE = "PVE_ENROLL_TOKEN"
 

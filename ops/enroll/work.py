@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ops.enroll.cluster import CHUNK_BYTES, Cluster, Ended, Guest, Refused
+from components.pve_api import Refused
+from ops.enroll.cluster import CHUNK_BYTES, Cluster, Ended, Guest
 from ops.enroll.systems import System, system_of
 from ops.enroll.watch import Watch
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from components.pve_api import Token
 from dashboards import coverage
 from lab.cluster.identities import ENROLLER
 from ops.enroll.choice import Choice, Options
-from ops.enroll.cluster import Token
 from ops.enroll.command import Order, enroll
 from ops.enroll.watch import watch_of
 from ops.stack import load

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.pve_api import Token
 from components.topology import plan
 from lab.cluster.client import LabClient
 from lab.cluster.identities import ENROLLER
@@ -19,7 +20,6 @@ from lab.cluster.proxy import Proxy, ProxyError
 from lab.cluster.server import Running, start
 from lab.cluster.settings import Settings
 from ops.enroll.choice import Choice, Options
-from ops.enroll.cluster import Token
 from ops.enroll.command import Order
 from ops.enroll.watch import Watch
 from ops.stack import Stack

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from components.pve_api import Token
 from lab.cluster.identities import DISCOVERY, EXPORTER
 from ops.console import OpsError
 from ops.enroll import command
 from ops.enroll.choice import Choice, choose
-from ops.enroll.cluster import Guest, Token
+from ops.enroll.cluster import Guest
 from ops.enroll.command import enroll
 from ops.enroll.work import Plan, Result, Worker
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from components.pve_api import Refused, Token
 from ops.console import OpsError
 from ops.enroll import token
-from ops.enroll.cluster import Refused, Token
 from ops.enroll.systems import LINUX, WINDOWS, system_of
 from ops.enroll.watch import Watch, watch_of
 from ops.pulumi_cli import ROOT
