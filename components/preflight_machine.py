@@ -71,11 +71,8 @@ class MachineCheck:
     def _number(self) -> list[str]:
         if self._taken_by is None:
             return []
-        name, node = self._taken_by.get("name", "another guest"), self._taken_by.get("node")
-        text = (
-            f"docker.vmId: {self._machine.vm_id} is {name} on {node}; pvesh get /cluster/nextid names a free"
-        )
-        return [f"{text} one"]
+        other = f"{self._taken_by.get('name', 'another guest')} on {self._taken_by.get('node')}"
+        return [f"docker.vmId: {self._machine.vm_id} is {other}; give a free one (pvesh get /cluster/nextid)"]
 
     def _place(self) -> list[str]:
         node = self._machine.node
