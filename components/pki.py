@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -121,3 +122,12 @@ def issue(signer: Pair, names: Sequence[str], now: datetime, days: int = CERTIFI
 def expiry(certificate: str) -> datetime:
     """When a certificate in PEM ends (UTC); of several the first."""
     return x509.load_pem_x509_certificates(certificate.encode())[0].not_valid_after_utc
+
+
+def belongs(certificate: str, key: str) -> bool:
+    """Whether a private key is that of a certificate (of several the first); what is no key is nobody's."""
+    try:
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return private.public_key() == x509.load_pem_x509_certificates(certificate.encode())[0].public_key()

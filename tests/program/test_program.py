@@ -14,6 +14,7 @@ import pytest
 
 from components.settings import PROJECT, Secret, SettingsError
 from tests.support.examples import ALL_SECRETS, EXAMPLES, ROOT
+from tests.support.pki import KEYS
 from tests.support.pulumi_harness import Recording, deploy, plain_texts, secret_texts
 
 CONTAINER = "docker:index/container:Container"
@@ -22,7 +23,7 @@ VOLUME = "docker:index/volume:Volume"
 # What the mocks answer for a token, as the provider does: the id, and the secret after the equals sign.
 TOKEN = {"proxmoxve:user/token:Token": {"value": "u@pve!t=secret-value-of-a-made-token"}}
 POOL = {"proxmoxve:index/getPoolLegacy:getPoolLegacy": {"comment": "", "members": []}}
-SECRETS = {f"{PROJECT}:{secret}": f"secret-value-of-{secret}" for secret in Secret}
+SECRETS = {f"{PROJECT}:{secret}": KEYS.get(secret, f"secret-value-of-{secret}") for secret in Secret}
 
 
 def program() -> None:

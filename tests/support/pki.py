@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from components import pki
-from components.settings import Group
+from components.settings import TLS_KEYS, Group, Secret
 
 _NOW = datetime.now(UTC)
 
@@ -18,4 +18,8 @@ PAIRS = {
 CERTIFICATES = {
     "ca": AUTHORITY.certificate,
     **{str(group): pair.certificate for group, pair in PAIRS.items()},
+}
+# Their keys as secrets of a stack. PEM may begin with text: by it the tests on secrets find them.
+KEYS: dict[Secret, str] = {
+    TLS_KEYS[group]: f"secret-value-of-{TLS_KEYS[group]}\n{pair.key}" for group, pair in PAIRS.items()
 }
