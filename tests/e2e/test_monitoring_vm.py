@@ -181,6 +181,22 @@ def test_the_first_preview_needs_no_vm(first_preview: subprocess.CompletedProces
     assert site.machines == []
 
 
+def test_what_can_not_be_is_told_before_anything_is_made(
+    first_preview: subprocess.CompletedProcess[str], site: Site
+) -> None:
+    del first_preview
+    site.configure(**{"docker.vmId": 101, "docker.imageDatastore": "local-lvm"})
+    result = site.platform.up_with_cli()
+    site.configure(**{"docker.vmId": MACHINE, "docker.imageDatastore": "local"})
+    output = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "the cluster isn't ready for this; nothing was made on it:" in output
+    assert "docker.vmId: 101 is win-dc01 on pve1; give a free one" in output
+    assert "docker.imageDatastore: local-lvm doesn't hold import" in output
+    assert site.machines == []
+    assert site.call("GET", "/nodes/pve1/storage/local/content") == []
+
+
 def test_one_up_makes_the_vm_and_everything_in_it(running: Site) -> None:
     (entry,) = running.machines
     assert (entry["vmid"], entry["node"], entry["status"]) == (MACHINE, "pve1", "running")
