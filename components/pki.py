@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -131,3 +131,43 @@ def belongs(certificate: str, key: str) -> bool:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return private.public_key() == x509.load_pem_x509_certificates(certificate.encode())[0].public_key()
+
+
+def certificates(pem: str) -> list[str]:
+    """The single certificates of a PEM text, as PEM each.
+
+    Raises:
+        ValueError: there is none, or one can't be read.
+    """
+    return [
+        one.public_bytes(serialization.Encoding.PEM).decode()
+        for one in x509.load_pem_x509_certificates(pem.encode())
+    ]
+
+
+def names(certificate: str) -> tuple[str, ...]:
+    """DNS names and addresses that a certificate is made out to, in its order."""
+    leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress))
+
+
+def issuer(certificate: str) -> str:
+    """Name of the authority that signed a certificate."""
+    found = x509.load_pem_x509_certificates(certificate.encode())[0].issuer
+    return ", ".join(str(name.value) for name in found)
+
+
+def signed_by(certificate: str, authorities: str) -> bool:
+    """Whether a certificate is signed by one of several, given as one PEM text."""
+    leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+    for one in x509.load_pem_x509_certificates(authorities.encode()):
+        try:
+            leaf.verify_directly_issued_by(one)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False

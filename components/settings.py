@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -57,12 +58,14 @@ from components.settings_scraping import (
     Scrape,
     StaticHost,
 )
-from components.settings_tls import Group, Pki, Tls
+from components.settings_tls import GATEWAY, HOLDERS, Group, Pki, Tls, faults
 from components.words import problem
 
 __all__ = [
     "ALWAYS_REQUIRED",
     "CHANNEL_SECRETS",
+    "GATEWAY",
+    "HOLDERS",
     "PROJECT",
     "SCRAPE_PASSWORDS",
     "TLS_KEYS",
@@ -117,6 +120,7 @@ __all__ = [
     "Tls",
     "WindowsGuests",
     "load",
+    "parse",
     "validate",
 ]
 
@@ -141,6 +145,7 @@ class Secret(StrEnum):
     TLS_HOSTS_KEY = "tlsHostsKey"
     TLS_GUESTS_KEY = "tlsGuestsKey"
     TLS_PLATFORM_KEY = "tlsPlatformKey"
+    TLS_GATEWAY_KEY = "tlsGatewayKey"
     SCRAPE_HOSTS_PASSWORD = "scrapeHostsPassword"
     SCRAPE_GUESTS_PASSWORD = "scrapeGuestsPassword"
     SCRAPE_PLATFORM_PASSWORD = "scrapePlatformPassword"
@@ -158,11 +163,12 @@ CHANNEL_SECRETS: Mapping[Channel, Secret] = {
     Channel.PAGERDUTY: Secret.PAGERDUTY_ROUTING_KEY,
 }
 
-# The key of a group's certificate, and the password that its servers want.
-TLS_KEYS: Mapping[Group, Secret] = {
+# The key of each certificate, and the password that the servers of a group want.
+TLS_KEYS: Mapping[str, Secret] = {
     Group.HOSTS: Secret.TLS_HOSTS_KEY,
     Group.GUESTS: Secret.TLS_GUESTS_KEY,
     Group.PLATFORM: Secret.TLS_PLATFORM_KEY,
+    GATEWAY: Secret.TLS_GATEWAY_KEY,
 }
 SCRAPE_PASSWORDS: Mapping[Group, Secret] = {
     Group.HOSTS: Secret.SCRAPE_HOSTS_PASSWORD,
@@ -232,15 +238,11 @@ class StackSettings(Model):
             )
         return self
 
-    @model_validator(mode="after")
-    def _groups_have_certificates(self) -> Self:
-        missing = [str(g) for g in self.tls.groups if self.pki is None or self.pki.certificate(g) is None]
-        if missing:
-            raise problem(
-                f"tls is on for {', '.join(missing)}, and pki has no certificate for them; run: python -m "
-                "ops pki, or set tls: off where everybody on the network is trusted"
-            )
-        return self
+    @property
+    def certificate_holders(self) -> tuple[str, ...]:
+        """Who uses a certificate of `pki`: groups whose servers speak TLS, and the gateway if it has one."""
+        gateway = self.pki is not None and self.pki.gateway is not None
+        return (*self.tls.groups, *((GATEWAY,) if gateway else ()))
 
     @property
     def discovery_token_id(self) -> str:
@@ -378,12 +380,25 @@ def _explain(error: ValidationError) -> list[Problem]:
     return problems
 
 
+# What `ops pki` makes; others come from people.
+_MADE = frozenset({*TLS_KEYS.values(), *SCRAPE_PASSWORDS.values()})
+
+
 def _secret_problems(settings: StackSettings, given: frozenset[str]) -> list[Problem]:
     return [
-        Problem(key=secret, text=f"is required and missing; run: pulumi config set --secret {secret}")
+        Problem(
+            key=secret,
+            text="is required and missing; run: "
+            + ("python -m ops pki" if secret in _MADE else f"pulumi config set --secret {secret}"),
+        )
         for secret in settings.required_secrets()
         if secret not in given
     ]
+
+
+def _pki_problems(settings: StackSettings, now: datetime) -> list[Problem]:
+    found = faults(settings.pki, settings.certificate_holders, now)
+    return [Problem(key=key, text=text) for key, text in found.items()]
 
 
 def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:
@@ -429,6 +444,35 @@ def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
     ]
 
 
+def _parse(
+    plain: Mapping[str, object], secret_keys: frozenset[str]
+) -> tuple[StackSettings | None, list[Problem]]:
+    secrets = {secret.value for secret in Secret}
+    problems = _plain_problems(plain)
+    problems += [
+        Problem(key=key, text="is encrypted, but no secret is known by that name; correct its spelling")
+        for key in sorted(secret_keys - secrets)
+        if key not in {to_camel(name) for name in StackSettings.model_fields}
+    ]
+    try:
+        values = {key: value for key, value in plain.items() if key not in secrets}
+        return StackSettings.model_validate(values), problems
+    except ValidationError as error:
+        return None, problems + _explain(error)
+
+
+def parse(plain: Mapping[str, object], secret_keys: frozenset[str]) -> StackSettings:
+    """Build the settings as `validate` does, whether or not their secrets, certificates and files are there.
+
+    Raises:
+        SettingsError: with all problems of what is there.
+    """
+    settings, problems = _parse(plain, secret_keys)
+    if settings is None or problems:
+        raise SettingsError(problems)
+    return settings
+
+
 def validate(plain: Mapping[str, object], secret_keys: frozenset[str], root: Path) -> StackSettings:
     """Build the settings from plain values and the names of the secrets that are set.
 
@@ -440,22 +484,12 @@ def validate(plain: Mapping[str, object], secret_keys: frozenset[str], root: Pat
     Raises:
         SettingsError: with all problems at once.
     """
-    secrets = {secret.value for secret in Secret}
-    problems = _plain_problems(plain)
-    problems += [
-        Problem(key=key, text="is encrypted, but no secret is known by that name; correct its spelling")
-        for key in sorted(secret_keys - secrets)
-        if key not in {to_camel(name) for name in StackSettings.model_fields}
-    ]
-    settings: StackSettings | None = None
-    try:
-        settings = StackSettings.model_validate({k: v for k, v in plain.items() if k not in secrets})
-    except ValidationError as error:
-        problems += _explain(error)
+    settings, problems = _parse(plain, secret_keys)
     if settings is None:
         raise SettingsError(problems)
-    plain_secrets = frozenset(key for key in plain if key in secrets)
-    problems += _secret_problems(settings, secret_keys | plain_secrets)
+    known = {secret.value for secret in Secret}
+    problems += _secret_problems(settings, secret_keys | {key for key in plain if key in known})
+    problems += _pki_problems(settings, datetime.now(UTC))
     problems += _file_problems(settings, root)
     if problems:
         raise SettingsError(problems)

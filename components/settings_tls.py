@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator, model_validator
 
+from components import pki
 from components.settings_model import Model
 from components.words import Tag, problem
 
@@ -28,7 +31,15 @@ class Group(StrEnum):
         return f"{self}.pve-monitoring.internal"
 
 
+# What people's browsers see; it has a certificate and a key, but is no group: nobody scrapes it.
+GATEWAY = "gateway"
+# Who has a certificate, by its key in `pki`.
+HOLDERS: tuple[str, ...] = (*Group, GATEWAY)
+
+
 def _check_certificates(value: str) -> str:
+    if "PRIVATE KEY" in value:
+        raise problem("holds a private key in plain text; remove that, and run: python -m ops pki renew")
     try:
         load_pem_x509_certificates(value.encode())
     except ValueError:
@@ -49,9 +60,9 @@ class Pki(Model):
     platform: Certificates | None = None
     gateway: Certificates | None = None
 
-    def certificate(self, group: Group) -> str | None:
-        """The certificate of a group."""
-        found: str | None = getattr(self, group)
+    def certificate(self, holder: str) -> str | None:
+        """The certificate of a group or of the gateway."""
+        found: str | None = getattr(self, holder)
         return found
 
 
@@ -83,3 +94,33 @@ class Tls(Model):
     def groups(self) -> tuple[Group, ...]:
         """Groups whose servers speak TLS."""
         return tuple(group for group in Group if getattr(self, group))
+
+
+_TRUSTED = "everybody on the network is trusted"
+
+
+def faults(given: Pki | None, holders: Sequence[str], now: datetime) -> Mapping[str, str]:
+    """What is wrong with the certificates that some need: text for people by the setting's key."""
+    if not holders:
+        return {}
+    if given is None:
+        text = f"is missing, and tls is on for {', '.join(holders)}; run: python -m ops pki, or set tls: off "
+        return {"pki": f"{text}where {_TRUSTED}"}
+    found = {f"pki.{holder}": _fault(given, holder, now) for holder in holders}
+    if (end := pki.expiry(given.ca)) <= now:
+        found["pki.ca"] = f"ended on {end:%Y-%m-%d}; run: python -m ops pki renew --authority"
+    return {key: text for key, text in found.items() if text is not None}
+
+
+def _fault(given: Pki, holder: str, now: datetime) -> str | None:
+    certificate = given.certificate(holder)
+    if certificate is None:
+        return f"is missing; run: python -m ops pki, or set tls.{holder}: false where {_TRUSTED}"
+    if not pki.signed_by(certificate, given.ca):
+        return "is signed by none of the certificates in pki.ca; run: python -m ops pki"
+    name = None if holder == GATEWAY else Group(holder).server_name
+    if name is not None and name not in pki.names(certificate):
+        return f"isn't made out to {name}; run: python -m ops pki"
+    if (end := pki.expiry(certificate)) <= now:
+        return f"ended on {end:%Y-%m-%d}; run: python -m ops pki renew {holder}"
+    return None

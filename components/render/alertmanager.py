@@ -28,7 +28,7 @@ API_UNREACHABLE_ALERT = "ProxmoxApiUnreachable"
 _SUBJECT_LABELS = (
     *("alertname", "cluster", "node", "vm_id", "job", "instance"),
     *("device", "mountpoint", "volume", "storage", "id", "uuid"),
-    *("chip", "sensor", "zpool", "controller", "operation"),
+    *("chip", "sensor", "zpool", "controller", "operation", "certificate"),
 )
 
 _JSON = dict[str, Any]
