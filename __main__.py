@@ -30,7 +30,7 @@ plan = topology.plan(settings)
 secrets = with_tokens(settings, given)
 vm = monitoring_vm(settings, given)
 rules = firewall(settings, given, vm.vm if vm else None)
-host_exporters(settings)
+host_exporters(settings, given)
 hosts = {
     host.key: DockerHost(
         f"host-{host.key}",

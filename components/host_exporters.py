@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_command as command
@@ -12,8 +11,10 @@ from pulumi_command import remote
 
 from components.render.host_exporters import script
 from components.render.host_units import Driver, Installation
-from components.settings import ExporterHost, HostRelease, StackSettings
+from components.render.tls import Server
+from components.settings import ExporterHost, Group, HostRelease, Secrets, StackSettings
 from components.settings import HostExporters as Wanted
+from components.tls import exporter
 
 # Three tries of 15 s: a host that is down is told about soon, one that is slow still gets its turn.
 DIAL_ERRORS = 3
@@ -25,11 +26,11 @@ class HostExportersArgs:
     """Arguments of HostExporters.
 
     Attributes:
-        web_configs: text of the exporters' web configuration (TLS, basic authentication) by name of the host.
+        server: with what the exporters speak TLS; None for plain HTTP.
     """
 
     settings: StackSettings
-    web_configs: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    server: pulumi.Output[Server] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +87,12 @@ class ExportersOfHost(pulumi.ComponentResource):
 
     def _install(self, kind: str, wanted: Installation, before: list[pulumi.Resource]) -> remote.Command:
         archive = self._upload(kind, wanted)
-        web_config = self._args.common.web_configs.get(self._args.name)
-        text = pulumi.Output.from_input(web_config).apply(
-            lambda content: script(replace(wanted, web_config=content))
-        )
+        server: pulumi.Output[Server | None] = pulumi.Output.from_input(self._args.common.server)
+        text = server.apply(lambda given: script(replace(wanted, server=given)))
         # Standard input brings the script, so that nothing of it stands in the host's list of processes. Its
-        # digest stands in the command, to be seen in a preview. `triggers` would replace the resource.
-        order = text.apply(lambda content: f"{self._shell} install {_digest(content)}")
+        # digest stands in the command, to be seen in a preview: it tells nothing of a key that is in it.
+        # `triggers` would replace the resource.
+        order = pulumi.Output.unsecret(text.apply(lambda it: f"{self._shell} install {_digest(it)}"))
         return remote.Command(
             f"{self._key}-{kind}-exporter",
             connection=self._connection(),
@@ -172,8 +172,9 @@ def _installation(name: str, wanted: Wanted, release: HostRelease, setting: str,
     )
 
 
-def host_exporters(settings: StackSettings) -> HostExporters | None:
+def host_exporters(settings: StackSettings, secrets: Secrets) -> HostExporters | None:
     """The exporters that the settings ask for; None where the hosts are left alone."""
     if not settings.host_exporters.hosts:
         return None
-    return HostExporters("host-exporters", HostExportersArgs(settings=settings))
+    server = exporter(settings, secrets, Group.HOSTS)
+    return HostExporters("host-exporters", HostExportersArgs(settings=settings, server=server))

@@ -7,9 +7,11 @@ from pathlib import Path
 import pulumi
 
 from components.render import prometheus as render
+from components.render import tls
 from components.render.links import link_bases
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
+from components.tls import client_secrets
 
 DATA_DIR = "/prometheus"
 RULES_DIR = Path("rules")
@@ -48,6 +50,11 @@ class Prometheus(Service):
         settings = args.settings
         rules = render.rule_files(RULES_DIR, link_bases(settings))
         remote = settings.prometheus.remote_write
+        passwords = (
+            {render.REMOTE_WRITE_PASSWORD_FILE: args.secrets[Secret.REMOTE_WRITE_PASSWORD]}
+            if remote is not None and remote.username is not None
+            else {}
+        )
         spec = ServiceSpec(
             config_dir=render.CONFIG_DIR,
             data_dir=DATA_DIR,
@@ -55,10 +62,9 @@ class Prometheus(Service):
             files={
                 "prometheus.yml": render.prometheus_yml(settings, args.topology),
                 **{f"rules/{name}": text for name, text in rules.items()},
+                **tls.client_files(settings),
             },
-            secret_files={render.REMOTE_WRITE_PASSWORD_FILE: args.secrets[Secret.REMOTE_WRITE_PASSWORD]}
-            if remote is not None and remote.username is not None
-            else {},
+            secret_files={**client_secrets(settings, args.secrets), **passwords},
             healthcheck=("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{args.instance.port}/-/ready"),
         )
         super().__init__(args, spec, opts)

@@ -42,6 +42,8 @@ class StaticHost(Model):
 
     target: HostPort
     name: NonEmpty
+    # One that speaks plain HTTP although the hosts (tls.hosts) don't.
+    tls: bool = True
 
 
 class LabelsMode(StrEnum):

@@ -28,8 +28,16 @@ def group(target: str, labels: dict[str, str]) -> Group:
 
 
 def guest_labels(guest: GuestView, cluster: str, mode: str) -> dict[str, str]:
-    """Return a guest's labels; `lean` leaves out everything that can change during its life."""
-    identity = {"cluster": cluster, "vm_id": str(guest.vmid), "vm_name": guest.name}
+    """Return a guest's labels; `lean` leaves out everything that can change during its life.
+
+    The tags are there besides for relabelling, in both modes: no series ever has `__meta_` labels.
+    """
+    identity = {
+        "cluster": cluster,
+        "vm_id": str(guest.vmid),
+        "vm_name": guest.name,
+        "__meta_pve_tags": guest.tags,
+    }
     if mode == "lean":
         return identity
     return identity | {

@@ -16,6 +16,7 @@ from components.render.host_units import (
     Installation,
     collector_units,
     exporter_unit,
+    server_files,
 )
 
 SCRIPT = Path(__file__).with_suffix(".sh")
@@ -30,8 +31,8 @@ HEALTH_SECONDS = 20
 def files(wanted: Installation) -> list[File]:
     """All files of an installation but its program."""
     found = [File(f"{UNITS}/{wanted.service}", exporter_unit(wanted))]
-    if wanted.web_config is not None:
-        found.append(File(wanted.web_config_file, wanted.web_config, mode="0640", group=USER))
+    if wanted.server is not None:
+        found += server_files(wanted.server)
     for collector in wanted.collectors:
         found += collector_units(collector)
     modules = ("__init__", "textfile", *wanted.collectors) if wanted.collectors else ()
@@ -60,7 +61,7 @@ def _constants(wanted: Installation) -> dict[str, str]:
         "checksums_at": wanted.exporter.checksums_url(wanted.version),
         "port": str(wanted.port),
         "probe": f"[{probe}]:{wanted.port}" if ":" in probe else f"{probe}:{wanted.port}",
-        "web_config": "no" if wanted.web_config is None else "yes",
+        "scheme": "http" if wanted.server is None else "https",
         "expected": f'^{name}_build_info[{{].*version="{wanted.version.replace(".", "[.]")}"',
         "expected_of_any": f"^{name}_build_info",
         "driver": wanted.driver,
@@ -93,7 +94,7 @@ def script(wanted: Installation) -> str:
     """
     chosen = files(wanted)
     constants = "".join(f"{key}={shlex.quote(value)}\n" for key, value in _constants(wanted).items())
-    listed = "".join(f"{file.mode} {file.group} {file.path}\n" for file in chosen)
+    listed = "".join(f"{file.mode} {file.owner} {file.path}\n" for file in chosen)
     documents = "".join(_here_document(file) for file in chosen)
     return (
         f"#!/usr/bin/env bash\nset -Eeuo pipefail\n{constants}\n"

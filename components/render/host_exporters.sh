@@ -80,10 +80,10 @@ unpack_program() {
         die "the archive holds another version than $version: $(head -n 1 "$stage/version")"
     checksum "$program.new" >"$program.sha256"
     mv "$program.new" "$program"
-    changed=1 unpacked=1
+    changed=1 restart=1 unpacked=1
 }
 
-# --- the files: mode, group and path, one to a line, as list_files gives them
+# --- the files: mode, owner and path, one to a line, as list_files gives them
 
 stage_file() {
     mkdir -p "$stage/new$(dirname "$1")"
@@ -96,18 +96,26 @@ paths() { list_files | cut -d ' ' -f 3; }
 known_paths() { cat "$manifest" 2>/dev/null || true; }
 
 is_current() {
-    local mode=$1 group=$2 path=$3
-    cmp -s "$stage/new$path" "$path" && [ "$(stat -c '0%a %U:%G' "$path")" = "$mode root:$group" ]
+    local mode=$1 owner=$2 path=$3
+    cmp -s "$stage/new$path" "$path" && [ "$(stat -c '0%a %U:%G' "$path")" = "$mode $owner:$owner" ]
 }
 
-put_file() {
-    local mode=$1 group=$2 path=$3
-    is_current "$mode" "$group" "$path" && return
+# It lies beside its place until all do: certificate and key are exchanged within a moment.
+prepare_file() {
+    local mode=$1 owner=$2 path=$3
+    is_current "$mode" "$owner" "$path" && return
     mkdir -p "$(dirname "$path")" "$(dirname "$stage/old$path")"
     if [ -e "$path" ]; then cp -p "$path" "$stage/old$path"; else echo "$path" >>"$stage/added"; fi
-    install -m "$mode" -o root -g "$group" "$stage/new$path" "$path.new"
-    mv "$path.new" "$path"
+    install -m "$mode" -o "$owner" -g "$owner" "$stage/new$path" "$path.new"
+    prepared+=("$path")
     changed=1
+    # Certificate, key and web configuration are read anew at each connection.
+    case "$path" in "$settings"/*) ;; *) restart=1 ;; esac
+}
+
+# The other exporter of this host reads the files below $settings too.
+others_need() {
+    [ -n "$(find "$root" -maxdepth 1 -name '*.files' ! -path "$manifest" -exec grep -xF "$1" {} + 2>/dev/null)" ]
 }
 
 # A unit is stopped before its file goes; what a collector wrote, and when it ran last, goes with its timer.
@@ -115,6 +123,7 @@ drop_file() {
     local path=$1 unit
     unit=$(basename "$path")
     case "$path" in
+        "$settings"/*) if others_need "$path"; then return; fi ;;
         *.timer)
             systemctl disable --quiet --now "$unit" 2>/dev/null || true
             rm -f "$textfiles/$(basename "${unit#pve-monitoring-collector-}" .timer).prom"
@@ -126,15 +135,16 @@ drop_file() {
 }
 
 put_files() {
-    local mode group path
-    while read -r mode group path; do put_file "$mode" "$group" "$path"; done < <(list_files)
+    local mode owner path prepared=()
+    while read -r mode owner path; do prepare_file "$mode" "$owner" "$path"; done < <(list_files)
+    for path in "${prepared[@]}"; do mv "$path.new" "$path"; done
     while read -r path; do
         grep -qxF "$path" <<<"$(paths)" && continue
         [ -e "$path" ] || continue
         mkdir -p "$(dirname "$stage/old$path")"
         cp -p "$path" "$stage/old$path"
         drop_file "$path"
-        changed=1
+        changed=1 restart=1
     done < <(known_paths)
 }
 
@@ -166,12 +176,25 @@ require_port() {
         "Stop that (Debian's own: systemctl disable --now prometheus-node-exporter), or change scrape.exporterPorts."
 }
 
-# With a web configuration only those get an answer who can prove who they are: that it listens has to do.
+# This script knows no password: one that speaks TLS is well if it asks for one, which is wget's exit code 6. The
+# certificate has another name than the address, and nothing is told to whoever has it.
+asks_for_a_password() {
+    local code=0
+    wget --no-proxy --quiet --tries=1 --timeout=5 --no-check-certificate --output-document=/dev/null \
+        "https://$probe/metrics" || code=$?
+    [ "$code" -eq 6 ]
+}
+
+runs_program() {
+    local running
+    running=$(readlink "/proc/$(systemctl show --property MainPID --value "$service")/exe") || return 1
+    [ "$1" != "$expected" ] || [ "$running" = "$program" ]
+}
+
 answers() {
     systemctl --quiet is-active "$service" || return 1
-    if [ "$web_config" = yes ]; then
-        ours_listens "$(systemctl show --property MainPID --value "$service")" &&
-            [ -n "$(ss -H -ltn "sport = :$port")" ]
+    if [ "$scheme" = https ]; then
+        runs_program "$1" && asks_for_a_password
         return
     fi
     local page
@@ -206,7 +229,7 @@ roll_back() {
             former="The former one runs again."
         fi
     fi
-    die "version $version doesn't answer at http://$probe/metrics within $health_seconds s. $former" "Its log: $log"
+    die "version $version doesn't answer at $scheme://$probe/metrics within $health_seconds s. $former" "Its log: $log"
 }
 
 start_timers() {
@@ -252,13 +275,13 @@ install_exporter() {
     stage=$(mktemp -d "$root/.stage.XXXXXX")
     trap 'rm -rf "$stage"' EXIT
     require_port
-    changed=0 unpacked=0
+    changed=0 restart=0 unpacked=0
     make_user
     program_is_there || unpack_program
     mkdir -p "$textfiles" "$stage/old"
     write_files
     put_files
-    if [ "$changed" -eq 1 ] || ! systemctl --quiet is-enabled "$service" || ! answers "$expected"; then
+    if [ "$restart" -eq 1 ] || ! systemctl --quiet is-enabled "$service" || ! answers "$expected"; then
         changed=1
         start_service || roll_back
     fi

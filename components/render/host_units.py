@@ -8,12 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from components.exporters import Exporter
+from components.render import tls
 from components.settings import Collector
 
 ROOT = "/usr/local/lib/pve-monitoring"
 STATE = "/var/lib/pve-monitoring"
 SETTINGS = "/etc/pve-monitoring"
 TEXTFILES = f"{STATE}/textfile"
+# Both exporters of a host have them in common.
+CERTIFICATE = f"{SETTINGS}/{tls.CERTIFICATE_NAME}"
+KEY = f"{SETTINGS}/{tls.KEY_NAME}"
+WEB_CONFIG = f"{SETTINGS}/{tls.WEB_CONFIG_NAME}"
 UNITS = "/etc/systemd/system"
 USER = "pve-monitoring"
 
@@ -36,7 +41,7 @@ class Installation:
         file: the archive on the machine that runs Pulumi, where it is uploaded instead.
         sha256: of the archive.
         listen: address to listen on; "" for all of the host's.
-        web_config: text of its web configuration (exporter-toolkit: TLS, basic authentication).
+        server: with what it speaks TLS and whom it lets in; None for plain HTTP.
         collectors: what feeds its textfile collector.
     """
 
@@ -49,7 +54,7 @@ class Installation:
     port: int
     listen: str = ""
     driver: Driver = Driver.NONE
-    web_config: str | None = None
+    server: tls.Server | None = None
     collectors: tuple[Collector, ...] = ()
 
     @property
@@ -67,20 +72,24 @@ class Installation:
         """Where the archive is uploaded to, relative to the home of the login; "" where it isn't."""
         return "" if self.file is None else f"pve-monitoring-{self.exporter.archive_name(self.version)}"
 
-    @property
-    def web_config_file(self) -> str:
-        """Where its web configuration lies."""
-        return f"{SETTINGS}/{self.exporter.name}-web.yml"
-
 
 @dataclass(frozen=True)
 class File:
-    """A file on the host; it belongs to root."""
+    """A file on the host; it belongs to a user and the group of the same name."""
 
     path: str
     content: str
     mode: str = "0644"
-    group: str = "root"
+    owner: str = "root"
+
+
+def server_files(server: tls.Server) -> list[File]:
+    """What an exporter needs to speak TLS; of key and hash nobody else reads anything."""
+    return [
+        File(CERTIFICATE, server.certificate, mode="0444"),
+        File(KEY, server.key, mode="0400", owner=USER),
+        File(WEB_CONFIG, server.web_config(CERTIFICATE, KEY), mode="0400", owner=USER),
+    ]
 
 
 Section = Iterable[tuple[str, str]]
@@ -156,8 +165,8 @@ _HOST_UNITS = (
 def _arguments(wanted: Installation) -> list[str]:
     host = f"[{wanted.listen}]" if ":" in wanted.listen else wanted.listen
     arguments = [f"--web.listen-address={host}:{wanted.port}"]
-    if wanted.web_config is not None:
-        arguments.append(f"--web.config.file={wanted.web_config_file}")
+    if wanted.server is not None:
+        arguments.append(f"--web.config.file={WEB_CONFIG}")
     if wanted.driver is not Driver.NONE:
         return arguments
     return [

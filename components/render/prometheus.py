@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from components.images import Service
-from components.render import to_yaml
+from components.render import exporter_jobs, to_yaml
 from components.render.links import Bases, complete_links
 from components.render.pve_exporter import EXPORTER_MODULE
 from components.render.windows import metric_relabelings
-from components.settings import LabelsMode, StackSettings
+from components.settings import LabelsMode, StackSettings, StaticHost
 from components.topology import Topology
 from components.words import seconds
 
@@ -97,22 +98,44 @@ def _windows_job(settings: StackSettings, topology: Topology) -> _JSON:
     return {**job, "metric_relabel_configs": metric_relabelings(settings.scrape)}
 
 
-def _static_hosts(settings: StackSettings) -> list[_JSON]:
-    if not settings.scrape.static_hosts:
-        return []
+def _static_job(name: str, hosts: Sequence[StaticHost], settings: StackSettings) -> _JSON:
+    return {
+        "job_name": name,
+        "static_configs": [
+            {
+                "targets": [host.target],
+                # Under the job of the other hosts, so that the same rules and alerts speak of it.
+                "labels": {"job": "node", "cluster": settings.cluster.name, "node": host.name},
+            }
+            for host in hosts
+        ],
+        **_limits("node"),
+    }
+
+
+def _static_jobs(settings: StackSettings) -> list[_JSON]:
+    encrypted = [host for host in settings.scrape.static_hosts if host.tls]
+    plain = [host for host in settings.scrape.static_hosts if not host.tls]
+    jobs = []
+    if encrypted:
+        job = _static_job("node-static", encrypted, settings)
+        jobs.append(exporter_jobs.of_hosts(job, settings, CONFIG_DIR))
+    if plain:
+        jobs.append(_static_job("node-static-plain", plain, settings))
+    return jobs
+
+
+def _exporter_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
+    node = _discovered("node", "/targets/nodes", settings, topology)
+    # Hosts are among them, whose label `node` stays with `lean`; discovery leaves it away for guests.
+    gpu = _discovered("gpu", "/targets/gpu", settings, topology)
+    linux = _guest_job("linux", "/targets/linux", settings, topology)
     return [
-        {
-            "job_name": "node-static",
-            "static_configs": [
-                {
-                    "targets": [host.target],
-                    # Under the job of the other hosts, so that the same rules and alerts speak of it.
-                    "labels": {"job": "node", "cluster": settings.cluster.name, "node": host.name},
-                }
-                for host in settings.scrape.static_hosts
-            ],
-            **_limits("node"),
-        }
+        exporter_jobs.of_hosts(node, settings, CONFIG_DIR),
+        *_static_jobs(settings),
+        *exporter_jobs.of_both(gpu, settings, CONFIG_DIR),
+        *exporter_jobs.of_guests(_windows_job(settings, topology), settings, CONFIG_DIR),
+        *exporter_jobs.of_guests(linux, settings, CONFIG_DIR),
     ]
 
 
@@ -176,11 +199,7 @@ def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
 def _scrape_configs(settings: StackSettings, topology: Topology) -> list[_JSON]:
     return [
         *_pve_jobs(settings, topology),
-        _discovered("node", "/targets/nodes", settings, topology),
-        *_static_hosts(settings),
-        _guest_job("gpu", "/targets/gpu", settings, topology),
-        _windows_job(settings, topology),
-        _guest_job("linux", "/targets/linux", settings, topology),
+        *_exporter_jobs(settings, topology),
         *_platform_jobs(settings, topology),
     ]
 

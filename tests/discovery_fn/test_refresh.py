@@ -32,6 +32,7 @@ def test_first_refresh_finds_everyone(kit: Any) -> None:
             "memory_gb": "8",
             "disk_type": "scsi/lvmthin",
             "tags": ",prod,web,",
+            "__meta_pve_tags": ",prod,web,",
             "os": "windows",
             "cluster": "lab",
         }

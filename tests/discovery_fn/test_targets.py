@@ -48,9 +48,15 @@ def test_labels_are_text_and_tags_can_be_matched_one_by_one(kit: Any) -> None:
         "memory_gb": "1.5",
         "disk_type": "scsi/rbd",
         "tags": ",a,b,",
+        "__meta_pve_tags": ",a,b,",
         "os": "linux",
     }
-    assert targets.guest_labels(view, "lab", "lean") == {"cluster": "lab", "vm_id": "101", "vm_name": "web"}
+    assert targets.guest_labels(view, "lab", "lean") == {
+        "cluster": "lab",
+        "vm_id": "101",
+        "vm_name": "web",
+        "__meta_pve_tags": ",a,b,",
+    }
 
 
 def test_a_migration_changes_nothing_in_lean_mode(kit: Any) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
-from components.host_exporters import HostExporters, HostExportersArgs
+from components.render.tls import Server
 from components.settings import PROJECT
-from tests.support.examples import MINIMAL, settings
+from tests.support.examples import MINIMAL
+from tests.support.pki import CERTIFICATES
 from tests.support.pulumi_harness import Recording, deploy, plain_texts, secret_texts
 
 from .test_program import SECRETS, program
@@ -128,15 +130,41 @@ def test_an_archive_is_uploaded_before_it_is_installed(tmp_path: Path) -> None:
     assert len(recording.of(UPLOAD)) == 2
 
 
-def test_a_web_configuration_stays_a_secret() -> None:
-    made = settings(values())
+def encrypted(secrets: dict[str, str] = SECRETS, **tls: Any) -> Recording:
+    config = {f"{PROJECT}:{key}": value for key, value in values().items()}
+    config |= {f"{PROJECT}:tls": {"platform": False, **tls}, f"{PROJECT}:pki": CERTIFICATES}
+    return deploy(program, config=config, secrets=secrets)
 
-    def only_hosts() -> None:
-        config = pulumi.Output.secret("basic_auth_users: {prometheus: hashed}")
-        HostExporters("e", HostExportersArgs(settings=made, web_configs={"pve1": config}))
 
-    recording = deploy(only_hosts)
-    command = recording.named("e-pve1-node-exporter")
-    assert "hashed" in command.inputs["stdin"]
-    assert not any("hashed" in text for text in plain_texts(command.raw_inputs))
-    assert "hashed" not in recording.named("e-pve2-node-exporter").inputs["stdin"]
+def test_key_and_password_stay_secrets_and_only_standard_input_carries_them() -> None:
+    recording = encrypted()
+    key, password = (SECRETS[f"{PROJECT}:{name}"] for name in ("tlsHostsKey", "scrapeHostsPassword"))
+    (hashed,) = yaml.safe_load(Server(certificate="", key="", passwords=password).web_config("", ""))[
+        "basic_auth_users"
+    ].values()
+    commands = recording.of(COMMAND)
+    assert len(commands) == 3
+    for command in commands:
+        for secret in (key, hashed):
+            assert secret in command.inputs["stdin"]
+            assert not any(secret in text for text in plain_texts(command.raw_inputs))
+            others = {name: value for name, value in command.inputs.items() if name != "stdin"}
+            assert secret not in str(others)
+        assert password not in str(command.inputs).replace(key, "")
+        # A preview shows that it changes.
+        assert command.raw_inputs["create"] == command.inputs["create"]
+    assert encrypted(hosts=False).named("host-exporters-pve1-node-exporter").inputs["stdin"].count(key) == 0
+
+
+def test_a_new_key_or_password_is_an_update() -> None:
+    name = "host-exporters-pve1-node-exporter"
+    before = encrypted().named(name).inputs["create"]
+    again = encrypted().named(name).inputs["create"]
+    changed = {**SECRETS, f"{PROJECT}:scrapeHostsPassword": "another"}
+    assert again == before != encrypted(changed).named(name).inputs["create"]
+
+
+def test_a_key_of_another_certificate_reaches_no_host() -> None:
+    changed = {**SECRETS, f"{PROJECT}:tlsHostsKey": SECRETS[f"{PROJECT}:tlsGuestsKey"]}
+    with pytest.raises(pulumi.RunError, match="tlsHostsKey doesn't belong to the certificate"):
+        encrypted(changed)

@@ -14,10 +14,12 @@ import pytest
 from components.host_exporters import installations
 from components.render import host_exporters as render
 from components.render.host_units import Driver, Installation, word
+from components.render.tls import Server
 from components.settings import Collector
 from tests.support.examples import MINIMAL, settings
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGV4YW1wbGUgb2YgYSBwdWJsaWMga2V5IG9mIG9wcw=="
+PASSWORD = "a-password-of-the-hosts"
 SHELLCHECK = shutil.which("shellcheck", path=str(Path(".venv/bin").resolve()))
 
 
@@ -36,10 +38,12 @@ def made(name: str = "pve1", host: dict[str, Any] | None = None, **changes: Any)
 def scripts() -> dict[str, str]:
     texts = {kind: render.script(one) for kind, one in made().items()}
     texts["bare"] = render.script(made(textfileCollectors=[])["node"])
+    server = Server(certificate="C", key="K", passwords=PASSWORD)
+    texts["tls"] = render.script(replace(made()["node"], server=server))
     return texts
 
 
-@pytest.mark.parametrize("kind", ["node", "gpu", "bare"])
+@pytest.mark.parametrize("kind", ["node", "gpu", "bare", "tls"])
 def test_shells_can_read_it_and_shellcheck_has_nothing_to_say(kind: str, tmp_path: Path) -> None:
     assert SHELLCHECK is not None
     path = tmp_path / "script.sh"
@@ -133,19 +137,31 @@ def test_words_of_a_unit_are_read_back_as_they_were(value: str, text: str) -> No
     assert word(value) == text
 
 
-def test_a_web_configuration_is_written_for_the_service_alone() -> None:
-    wanted = replace(made()["node"], web_config="tls_server_config: {}\nEND_OF_FILE\n")
-    (file,) = [file for file in render.files(wanted) if file.path.endswith("web.yml")]
-    assert (file.path, file.mode, file.group) == (
-        "/etc/pve-monitoring/node_exporter-web.yml",
-        "0640",
-        "pve-monitoring",
-    )
+@pytest.mark.parametrize("kind", ["node", "gpu"])
+def test_key_and_hash_are_written_for_the_service_alone(kind: str) -> None:
+    server = Server(certificate="the certificate", key="the key\nEND_OF_FILE\n", passwords=PASSWORD)
+    wanted = replace(made()[kind], server=server)
+    found = {file.path: (file.mode, file.owner) for file in render.files(wanted)}
+    assert {path: rights for path, rights in found.items() if path.startswith("/etc/pve-")} == {
+        "/etc/pve-monitoring/tls.crt": ("0444", "root"),
+        "/etc/pve-monitoring/tls.key": ("0400", "pve-monitoring"),
+        "/etc/pve-monitoring/web.yml": ("0400", "pve-monitoring"),
+    }
     text = render.script(wanted)
-    assert '"--web.config.file=/etc/pve-monitoring/node_exporter-web.yml"' in text
-    assert "web_config=yes" in text
+    assert '"--web.config.file=/etc/pve-monitoring/web.yml"' in text
+    assert "scheme=https\n" in text
     # A line of its own that looks like the end of it isn't.
-    assert "<<'END_OF_FILE_'\ntls_server_config: {}\nEND_OF_FILE\nEND_OF_FILE_\n" in text
+    assert "<<'END_OF_FILE_'\nthe key\nEND_OF_FILE\nEND_OF_FILE_\n" in text
+    # Only its hash: the probe knows no password.
+    assert PASSWORD not in text
+
+
+def test_without_tls_nothing_of_it_is_written() -> None:
+    for one in made().values():
+        text = render.script(one)
+        assert "scheme=http\n" in text
+        assert "--web.config.file" not in text
+        assert "0400 " not in text
 
 
 def test_what_goes_to_the_host_is_uploaded_under_a_name_of_its_own(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from components.render import prometheus as render
+from components.render import tls
 from components.render.links import link_bases
 from components.topology import plan
 from tests.support.examples import EXAMPLES, MINIMAL, ROOT, settings
@@ -35,6 +36,9 @@ def test_prometheus_accepts_it_with_the_rules(name: str, tmp_path: Path) -> None
     (tmp_path / "rules").mkdir()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "remote_write_password").write_text("x", "utf-8")
+    for file, text in tls.client_files(made).items():
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(text, "utf-8")
     for file, text in render.rule_files(ROOT / "rules", link_bases(made)).items():
         (tmp_path / "rules" / file).write_text(text, "utf-8")
     tmp_path.chmod(0o755)
