@@ -58,7 +58,8 @@ account = GrafanaAccount(
     "grafana-account", GrafanaAccountArgs(server=grafana[0], settings=settings, secrets=secrets)
 )
 content = GrafanaContent(
-    "grafana-content", GrafanaContentArgs(account=account, topology=plan, settings=settings)
+    "grafana-content",
+    GrafanaContentArgs(account=account, topology=plan, settings=settings, secrets=secrets),
 )
 GrafanaAlerting(
     "grafana-alerting",

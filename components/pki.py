@@ -131,3 +131,11 @@ def belongs(certificate: str, key: str) -> bool:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return private.public_key() == x509.load_pem_x509_certificates(certificate.encode())[0].public_key()
+
+
+def names(certificate: str) -> frozenset[str]:
+    """DNS names and addresses that a certificate in PEM is for; of several the first."""
+    first = x509.load_pem_x509_certificates(certificate.encode())[0]
+    found = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = found.get_values_for_type(x509.IPAddress)
+    return frozenset([*found.get_values_for_type(x509.DNSName), *(str(address) for address in addresses)])

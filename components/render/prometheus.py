@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 
 from components.images import Service
-from components.render import to_yaml
+from components.render import tls, to_yaml
 from components.render.links import Bases, complete_links
+from components.render.platform_tls import scheme
 from components.render.pve_exporter import EXPORTER_MODULE
 from components.render.windows import metric_relabelings
-from components.settings import LabelsMode, StackSettings
+from components.settings import Group, LabelsMode, StackSettings
 from components.topology import Topology
 from components.words import seconds
 
@@ -57,11 +58,20 @@ def _limits(kind: str) -> _JSON:
     }
 
 
+def _platform(settings: StackSettings, service: Service) -> _JSON:
+    """How one of the platform's own servers is asked."""
+    known = tls.client(settings, Group.PLATFORM, CONFIG_DIR)
+    # pve-exporter has no login: it is told no password.
+    return {k: v for k, v in known.items() if k != "basic_auth" or service is not Service.PVE_EXPORTER}
+
+
 def _http_sd(topology: Topology, path: str, settings: StackSettings) -> list[_JSON]:
     # The client's timeout equals the interval: shorter than the refresh of discovery gains nothing.
     interval = max(settings.discovery.refresh_seconds, 5)
+    # Its URL names the scheme; it has no key for that.
+    known = {k: v for k, v in _platform(settings, Service.DISCOVERY).items() if k != "scheme"}
     return [
-        {"url": f"http://{endpoint}{path}", "refresh_interval": f"{interval}s"}
+        {"url": f"{scheme(settings)}://{endpoint}{path}", "refresh_interval": f"{interval}s", **known}
         for endpoint in topology.endpoints(Service.DISCOVERY)[:1]
     ]
 
@@ -124,6 +134,7 @@ def _pve_job(
     return {
         "job_name": job,
         "metrics_path": "/pve",
+        **_platform(settings, Service.PVE_EXPORTER),
         "params": {"module": [EXPORTER_MODULE], **params},
         # A member that is down makes the API wait up to 30 s; the exporter must not be cut off before.
         "scrape_timeout": f"{_PVE_TIMEOUT}s",
@@ -166,6 +177,7 @@ def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
     return [
         {
             "job_name": str(service),
+            **_platform(settings, service),
             "static_configs": [{"targets": list(topology.endpoints(service)), "labels": labels}],
             **_limits("platform"),
         }
@@ -222,7 +234,10 @@ def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
         "rule_files": ["rules/*.yml"],
         "alerting": {
             "alertmanagers": [
-                {"static_configs": [{"targets": list(topology.endpoints(Service.ALERTMANAGER))}]},
+                {
+                    **_platform(settings, Service.ALERTMANAGER),
+                    "static_configs": [{"targets": list(topology.endpoints(Service.ALERTMANAGER))}],
+                },
             ],
         },
         "scrape_configs": _scrape_configs(settings, topology),
