@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pulumi
 
+from components import platform_tls
 from components.render import alertmanager as render
+from components.render import platform_tls as hops
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
 
@@ -12,7 +14,17 @@ from components.settings import Secret, StackSettings
 def external_url(settings: StackSettings) -> str:
     """URL that stands in notifications."""
     port = settings.network.ports.alertmanager or 9093
-    return settings.alerting.external_url or f"http://{settings.network.bind_address}:{port}"
+    return (
+        settings.alerting.external_url or f"{hops.scheme(settings)}://{settings.network.bind_address}:{port}"
+    )
+
+
+def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:
+    if not hops.encrypted(settings):
+        return ("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{port}/-/ready")
+    client = f"--http.config.file={render.CONFIG_DIR}/{hops.CLIENT_FILE}"
+    # It asks for /api/v2/status: of /-/ready amtool knows nothing.
+    return ("amtool", "cluster", "show", client, f"--alertmanager.url=https://127.0.0.1:{port}")
 
 
 class Alertmanager(Service):
@@ -39,16 +51,19 @@ class Alertmanager(Service):
                 "--web.route-prefix=/",
                 # One instance: no gossip, no open port for it.
                 "--cluster.listen-address=",
+                *hops.web_config_option(settings, render.CONFIG_DIR),
             ),
             files={
                 "alertmanager.yml": render.alertmanager_yml(settings, given),
                 render.TEMPLATE_FILE: render.templates(),
+                **platform_tls.toolkit_files(args, render.CONFIG_DIR),
             },
             secret_files={
-                path: args.secrets[secret] for path, secret in render.secret_files(settings, given).items()
+                **{path: args.secrets[key] for path, key in render.secret_files(settings, given).items()},
+                **platform_tls.toolkit_secret_files(args, render.CONFIG_DIR),
             },
-            reload_url=f"http://{instance.endpoint}/-/reload",
-            healthcheck=("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{instance.port}/-/ready"),
+            reload_url=f"{hops.scheme(settings)}://{instance.endpoint}/-/reload",
+            healthcheck=_healthcheck(settings, instance.port),
         )
         super().__init__(args, spec, opts)
         self.url = pulumi.Output.from_input(external_url(settings))

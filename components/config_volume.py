@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 
 from components.container import container_labels, log_options
-from components.settings import StackSettings
+from components.render import tls
+from components.render.platform_tls import encrypted
+from components.settings import Group, StackSettings
 
 SECRETS_DIR = "secrets"
 
 # First every file lands beside its destination, then all are renamed, then what is gone is deleted: a full
 # disk leaves the old configuration whole, and a reader never sees half a file.
-_SCRIPT = """\
+_WRITE = """\
 set -eu
 umask 077
 fail() {
@@ -50,6 +53,8 @@ find . -mindepth 1 -type d > /tmp/directories
 sort -r /tmp/directories | while read -r directory; do rmdir "$directory" 2>/dev/null || true; done
 find . -type d -exec chown "$OWNER" {} + -exec chmod 0500 {} +
 echo "wrote $(wc -l < /tmp/files) files"
+"""
+_RELOAD = """\
 if [ -n "${RELOAD_URL:-}" ]; then
     # A service that isn't up yet reads the files when it starts.
     if wget -q -T 5 -O /dev/null --spider "${RELOAD_URL%/-/reload}/-/healthy" 2>/dev/null; then
@@ -61,6 +66,7 @@ if [ -n "${RELOAD_URL:-}" ]; then
     fi
 fi
 """
+_RELOAD_OVER_TLS = Path(__file__).with_name("reload_over_tls.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,7 @@ class ConfigVolumeArgs:
 
     Attributes:
         volume_name: name of the Docker volume.
-        image: image with a POSIX shell, find, cp and wget.
+        image: image with a POSIX shell, find, cp and wget; with Python too to reload a service over TLS.
         owner: (uid, gid) that the files belong to.
         files: content by path below the volume's root; readable by everybody in the container.
         secret_files: the same for files of mode 0400, below `secrets/`.
@@ -85,6 +91,27 @@ class ConfigVolumeArgs:
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     reload_url: str | None = None
     networks: Sequence[pulumi.Input[str]] = ()
+
+
+def _reload_environment(args: ConfigVolumeArgs) -> dict[str, str]:
+    if args.reload_url is None:
+        return {}
+    if not encrypted(args.settings):
+        return {"RELOAD_URL": args.reload_url}
+    return {
+        "RELOAD_URL": args.reload_url,
+        "RELOAD_SERVER_NAME": Group.PLATFORM.server_name,
+        "RELOAD_CA_FILE": tls.CA_FILE,
+        "RELOAD_USER": tls.USER,
+        "RELOAD_PASSWORD_FILE": tls.password_file(Group.PLATFORM),
+    }
+
+
+def _entrypoint(args: ConfigVolumeArgs) -> list[str]:
+    if args.reload_url is None or not encrypted(args.settings):
+        return ["/bin/sh", "-c", _WRITE + _RELOAD]
+    program = _RELOAD_OVER_TLS.read_text("utf-8")
+    return ["/bin/sh", "-c", f'{_WRITE}exec python3 -c "$1"\n', "sh", program]
 
 
 class ConfigVolume(pulumi.ComponentResource):
@@ -118,14 +145,12 @@ class ConfigVolume(pulumi.ComponentResource):
         self.register_outputs({"volume_name": self.volume_name, "writer_id": self.writer_id})
 
     def _writer(self, name: str, args: ConfigVolumeArgs, child: pulumi.ResourceOptions) -> docker.Container:
-        environment = {"OWNER": "{}:{}".format(*args.owner)}
-        if args.reload_url is not None:
-            environment["RELOAD_URL"] = args.reload_url
+        environment = {"OWNER": "{}:{}".format(*args.owner), **_reload_environment(args)}
         return docker.Container(
             f"{name}-writer",
             name=f"{args.volume_name}-writer",
             image=args.image,
-            entrypoints=["/bin/sh", "-c", _SCRIPT],
+            entrypoints=_entrypoint(args),
             envs=[f"{key}={value}" for key, value in sorted(environment.items())],
             uploads=[
                 docker.ContainerUploadArgs(file=f"/payload/{path}", content=content)

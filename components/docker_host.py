@@ -10,6 +10,7 @@ import pulumi_docker as docker
 from components.container import OWNER_LABEL
 from components.images import CONFIG_WRITER, PYTHON_BASE, Service, resolve
 from components.render.build import content_tag
+from components.render.platform_tls import encrypted
 from components.settings import StackSettings
 from components.topology import DockerHost as HostPlan
 
@@ -26,7 +27,6 @@ class DockerHostArgs:
     """
 
     plan: HostPlan
-    network_name: str
     settings: StackSettings
     ready: pulumi.Resource | None = None
 
@@ -57,7 +57,7 @@ class DockerHost(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
         network = docker.Network(
             f"{name}-network",
-            name=args.network_name,
+            name=args.plan.network_name,
             driver="bridge",
             labels=[docker.NetworkLabelArgs(label=OWNER_LABEL, value=args.settings.containers.name_prefix)],
             opts=pulumi.ResourceOptions.merge(
@@ -73,6 +73,8 @@ class DockerHost(pulumi.ComponentResource):
     def _images(self, name: str, settings: StackSettings) -> dict[str, pulumi.Output[str]]:
         prefix, overrides = settings.images.registry_prefix, settings.images.overrides()
         keys = [*PULLED, *([Service.DISCOVERY] if Service.DISCOVERY in overrides else [])]
+        # It tells Alertmanager over TLS that its files have changed; else it is the base of a build only.
+        keys += [PYTHON_BASE] if encrypted(settings) else []
         images = {str(key): self._pull(name, str(key), resolve(key, prefix, overrides)) for key in keys}
         if Service.DISCOVERY not in overrides:
             images[Service.DISCOVERY] = self._build_discovery(name, settings)

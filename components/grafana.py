@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pulumi
 
+from components import platform_tls
 from components.render import grafana as render
+from components.render import platform_tls as hops
 from components.service import Service, ServiceArgs, ServiceSpec
+from components.settings import StackSettings
+
+
+def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:
+    # It asks its own container; wget can verify a certificate by the name in the URL only, or not at all.
+    options = ("--no-check-certificate",) if hops.encrypted(settings) else ()
+    url = f"{hops.scheme(settings)}://127.0.0.1:{port}/api/health"
+    return ("wget", "-q", "-O", "/dev/null", *options, url)
 
 
 class Grafana(Service):
@@ -26,16 +36,14 @@ class Grafana(Service):
             config_dir=render.CONFIG_DIR,
             data_dir=render.DATA_DIR,
             environment={"GF_PATHS_CONFIG": render.CONFIG_FILE},
-            files={"grafana.ini": render.grafana_ini(settings)},
-            secret_files={path: args.secrets[key] for path, key in render.secret_files(settings).items()},
+            files={"grafana.ini": render.grafana_ini(settings), **hops.certificate_files(settings)},
+            secret_files={
+                **{path: args.secrets[key] for path, key in render.secret_files(settings).items()},
+                **platform_tls.key_files(args),
+                **platform_tls.password_files(args),
+            },
             restart_on_change=True,
-            healthcheck=(
-                "wget",
-                "-q",
-                "-O",
-                "/dev/null",
-                f"http://127.0.0.1:{args.instance.port}/api/health",
-            ),
+            healthcheck=_healthcheck(settings, args.instance.port),
             # 13.2 runs its data sources as plugins from /usr/share/grafana/data, which fails on a read-only
             # root file system (grafana/grafana#130921 and its duplicates).
             read_only=False,

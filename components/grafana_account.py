@@ -8,6 +8,7 @@ import pulumi
 import pulumiverse_grafana as grafana
 
 from components.grafana import Grafana
+from components.render.platform_tls import authority_of
 from components.settings import Secret, Secrets, StackSettings
 
 
@@ -39,6 +40,7 @@ class GrafanaAccount(pulumi.ComponentResource):
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._server = args.server
+        self._ca = authority_of(args.settings, args.server.api_url)
         # Where the data goes with the server, so does the content: a destroy needs no Grafana that still
         # answers. Where the data is kept, the content is deleted, or the next stack finds it in its way.
         self._deleted_with = None if args.settings.containers.protect_data else args.server.container
@@ -71,6 +73,7 @@ class GrafanaAccount(pulumi.ComponentResource):
             name,
             url=self._server.api_url,
             auth=auth,
+            ca_cert=self._ca,
             # A wrong password or token is said at once: by default 401 is tried again for 14 s per resource.
             retry_status_codes=["429", "5xx"],
             retries=3,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumiverse_grafana as grafana
 
 from components.grafana_account import GrafanaAccount
 from components.images import Service
-from components.settings import StackSettings
+from components.render import tls
+from components.render.platform_tls import encrypted, scheme
+from components.settings import SCRAPE_PASSWORDS, Group, Secrets, StackSettings
 from components.topology import Topology
 from dashboards import DASHBOARDS, Entry
 
@@ -26,6 +29,26 @@ class GrafanaContentArgs:
     account: GrafanaAccount
     topology: Topology
     settings: StackSettings
+    secrets: Secrets
+
+
+def _verified(settings: StackSettings) -> dict[str, Any]:
+    """What goes into jsonData: the certificate is verified, by the name that all our servers have."""
+    return (
+        {"tlsAuthWithCACert": True, "serverName": Group.PLATFORM.server_name} if encrypted(settings) else {}
+    )
+
+
+def _login(args: GrafanaContentArgs) -> dict[str, Any]:
+    if not encrypted(args.settings) or args.settings.pki is None:
+        return {"basic_auth_enabled": False}
+    ca, password = args.settings.pki.ca, args.secrets[SCRAPE_PASSWORDS[Group.PLATFORM]]
+    secure = password.apply(lambda text: json.dumps({"basicAuthPassword": text, "tlsCACert": ca}))
+    return {
+        "basic_auth_enabled": True,
+        "basic_auth_username": tls.USER,
+        "secure_json_data_encoded": pulumi.Output.secret(secure),
+    }
 
 
 class GrafanaContent(pulumi.ComponentResource):
@@ -66,39 +89,42 @@ class GrafanaContent(pulumi.ComponentResource):
         self.register_outputs({"dashboards": self.dashboards})
 
     def _prometheus(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
-        return grafana.oss.DataSource(
-            "datasource-prometheus",
-            type="prometheus",
-            name="Prometheus",
-            uid=PROMETHEUS_UID,
-            url=f"http://{args.topology.endpoints(Service.PROMETHEUS)[0]}",
-            access_mode="proxy",
+        return self._data_source(
+            args,
+            Service.PROMETHEUS,
+            PROMETHEUS_UID,
+            {
+                "httpMethod": "POST",
+                "prometheusType": "Prometheus",
+                # Grafana's $__rate_interval is at least four of these.
+                "timeInterval": args.settings.prometheus.scrape_interval,
+            },
             is_default=True,
-            basic_auth_enabled=False,
-            json_data_encoded=json.dumps(
-                {
-                    "httpMethod": "POST",
-                    "prometheusType": "Prometheus",
-                    # Grafana's $__rate_interval is at least four of these.
-                    "timeInterval": args.settings.prometheus.scrape_interval,
-                }
-            ),
-            opts=self._child,
         )
 
     def _alertmanager(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
+        json_data = {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}
+        return self._data_source(args, Service.ALERTMANAGER, ALERTMANAGER_UID, json_data, is_default=False)
+
+    def _data_source(
+        self,
+        args: GrafanaContentArgs,
+        service: Service,
+        uid: str,
+        json_data: dict[str, Any],
+        *,
+        is_default: bool,
+    ) -> grafana.oss.DataSource:
         return grafana.oss.DataSource(
-            "datasource-alertmanager",
-            type="alertmanager",
-            name="Alertmanager",
-            uid=ALERTMANAGER_UID,
-            url=f"http://{args.topology.endpoints(Service.ALERTMANAGER)[0]}",
+            f"datasource-{service}",
+            type=str(service),
+            name=service.capitalize(),
+            uid=uid,
+            url=f"{scheme(args.settings)}://{args.topology.endpoints(service)[0]}",
             access_mode="proxy",
-            is_default=False,
-            basic_auth_enabled=False,
-            json_data_encoded=json.dumps(
-                {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}
-            ),
+            is_default=is_default,
+            json_data_encoded=json.dumps({**json_data, **_verified(args.settings)}),
+            **_login(args),
             opts=self._child,
         )
 

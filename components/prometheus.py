@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pulumi
 
+from components import platform_tls
+from components.render import platform_tls as hops
 from components.render import prometheus as render
 from components.render import tls
 from components.render.links import link_bases
@@ -20,7 +22,10 @@ RULES_DIR = Path("rules")
 def external_url(settings: StackSettings) -> str:
     """URL under which people and alerts reach Prometheus."""
     port = settings.network.ports.prometheus or 9090
-    return settings.prometheus.external_url or f"http://{settings.network.bind_address}:{port}"
+    return (
+        settings.prometheus.external_url
+        or f"{hops.scheme(settings)}://{settings.network.bind_address}:{port}"
+    )
 
 
 def _command(settings: StackSettings) -> tuple[str, ...]:
@@ -32,7 +37,15 @@ def _command(settings: StackSettings) -> tuple[str, ...]:
         f"--storage.tsdb.path={DATA_DIR}",
         f"--web.external-url={external_url(settings)}",
         "--web.route-prefix=/",
+        *hops.web_config_option(settings, render.CONFIG_DIR),
     )
+
+
+def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:
+    if not hops.encrypted(settings):
+        return ("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{port}/-/ready")
+    client = f"--http.config.file={render.CONFIG_DIR}/{hops.CLIENT_FILE}"
+    return ("promtool", "check", "ready", client, f"--url=https://127.0.0.1:{port}")
 
 
 class Prometheus(Service):
@@ -63,9 +76,14 @@ class Prometheus(Service):
                 "prometheus.yml": render.prometheus_yml(settings, args.topology),
                 **{f"rules/{name}": text for name, text in rules.items()},
                 **tls.client_files(settings),
+                **platform_tls.toolkit_files(args, render.CONFIG_DIR),
             },
-            secret_files={**client_secrets(settings, args.secrets), **passwords},
-            healthcheck=("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{args.instance.port}/-/ready"),
+            secret_files={
+                **client_secrets(settings, args.secrets),
+                **platform_tls.toolkit_secret_files(args, render.CONFIG_DIR),
+                **passwords,
+            },
+            healthcheck=_healthcheck(settings, args.instance.port),
         )
         super().__init__(args, spec, opts)
         self.url = pulumi.Output.from_input(external_url(settings))

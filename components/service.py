@@ -11,7 +11,8 @@ import pulumi_docker as docker
 from components.config_volume import ConfigVolume, ConfigVolumeArgs
 from components.container import ContainerArgs, service_container
 from components.docker_host import DockerHost
-from components.images import CONFIG_WRITER, USERS
+from components.images import CONFIG_WRITER, PYTHON_BASE, USERS
+from components.render.platform_tls import encrypted
 from components.settings import Secrets, StackSettings
 from components.topology import Instance, Topology
 
@@ -77,11 +78,12 @@ class Service(pulumi.ComponentResource):
         instance = args.instance
         super().__init__(self.TYPE, instance.key, None, opts)
         child = pulumi.ResourceOptions(parent=self, provider=args.host.provider)
+        writer = PYTHON_BASE if spec.reload_url and encrypted(args.settings) else CONFIG_WRITER
         config = ConfigVolume(
             f"{instance.key}-config",
             ConfigVolumeArgs(
                 volume_name=instance.config_volume,
-                image=args.host.images[CONFIG_WRITER],
+                image=args.host.images[writer],
                 owner=USERS[instance.service],
                 files=spec.files,
                 secret_files=spec.secret_files,

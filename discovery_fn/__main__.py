@@ -22,6 +22,8 @@ def main() -> int:
         app,
         host=settings.discovery_host,
         port=settings.discovery_port,
+        ssl_certfile=settings.discovery_tls_cert_file,
+        ssl_keyfile=settings.discovery_tls_key_file,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from . import __version__, logs
+from .access import BasicAuthentication
 from .background import Background
 from .metrics import Metrics, StatusCollector
 from .model import GuestView
@@ -145,6 +146,9 @@ def create_app(settings: Settings | None = None, open_member: Opener | None = No
     app.state.metrics = metrics
     for add in (_add_targets, _add_inventory, _add_operation):
         add(app)
+    password = chosen.password()
+    if password is not None:
+        app.add_middleware(BasicAuthentication, user=chosen.discovery_user, password=password)
     return app
 
 

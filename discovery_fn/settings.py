@@ -1,9 +1,10 @@
-"""Settings from the environment; the only place that reads it."""
+"""Settings from the environment; the only place of the service that reads it."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -63,6 +64,10 @@ class Settings(BaseSettings):
     discovery_gpu_port: Port = 9835
     discovery_host: str = "0.0.0.0"  # noqa: S104 - a container's own network; what is published is decided outside
     discovery_port: Port = 8000
+    discovery_tls_cert_file: Path | None = None
+    discovery_tls_key_file: Path | None = None
+    discovery_user: Annotated[str, Field(pattern=r"^[^:]+$")] = "prometheus"
+    discovery_password_file: Path | None = None
     discovery_log_level: Literal["debug", "info", "warning", "error"] = "info"
     discovery_log_format: Literal["logfmt", "json"] = "logfmt"
 
@@ -92,7 +97,7 @@ class Settings(BaseSettings):
         if value is not None and inline is not None:
             raise ValueError("give either this file or PVE_TOKEN_SECRET, not both")
         if value is not None:
-            _read_secret(value)
+            _read_secret(value, "the token's secret")
         return value
 
     @field_validator("pve_ca_file")
@@ -146,6 +151,35 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} is not a directory")
         return value
 
+    @field_validator("discovery_tls_key_file")
+    @classmethod
+    def _check_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "discovery_tls_cert_file" not in info.data:
+            return value
+        certificate = info.data["discovery_tls_cert_file"]
+        if (value is None) is not (certificate is None):
+            raise ValueError("goes with DISCOVERY_TLS_CERT_FILE; give both or neither")
+        if value is not None:
+            _check_pair(certificate, value)
+        return value
+
+    @field_validator("discovery_password_file")
+    @classmethod
+    def _check_password(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            _read_secret(value, "the password")
+        return value
+
+    def password(self) -> str | None:
+        """Return what is asked of clients, None for nothing.
+
+        Raises:
+            ValueError: The file is gone, empty or unreadable.
+        """
+        if self.discovery_password_file is None:
+            return None
+        return _read_secret(self.discovery_password_file, "the password")
+
     def secret(self) -> str:
         """Return the token's secret, read anew from its file so that a rotated one is found.
 
@@ -153,7 +187,7 @@ class Settings(BaseSettings):
             ValueError: The file is gone, empty or unreadable.
         """
         if self.pve_token_secret_file is not None:
-            return _read_secret(self.pve_token_secret_file)
+            return _read_secret(self.pve_token_secret_file, "the token's secret")
         return self.pve_token_secret.get_secret_value() if self.pve_token_secret else ""
 
 
@@ -181,15 +215,25 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _read_secret(path: Path) -> str:
+def _check_pair(certificate: Path, key: Path) -> None:
+    for path in (certificate, key):
+        if not path.is_file():
+            raise ValueError(f"{path} is not a file")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError):
+        raise ValueError(f"{key} is not the key of the certificate in {certificate}, both in PEM") from None
+
+
+def _read_secret(path: Path, what: str) -> str:
     try:
         secret = path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise ValueError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} holds something else than a token's secret") from None
+        raise ValueError(f"{path} holds something else than {what}") from None
     if not secret or any(character.isspace() for character in secret):
-        raise ValueError(f"{path} must hold the token's secret and nothing else")
+        raise ValueError(f"{path} must hold {what} and nothing else")
     return secret
 
 

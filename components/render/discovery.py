@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from components.settings import StackSettings
+from components.render import tls
+from components.render.platform_tls import CERTIFICATE_FILE, KEY_FILE, encrypted
+from components.settings import Group, StackSettings
 
 CONFIG_DIR = "/etc/discovery"
 CA_FILE = f"{CONFIG_DIR}/ca.pem"
@@ -10,8 +12,19 @@ TOKEN_FILE = f"{CONFIG_DIR}/secrets/token"
 STATE_DIR = "/var/lib/discovery"
 
 
+def _tls(settings: StackSettings) -> dict[str, str]:
+    if not encrypted(settings):
+        return {}
+    return {
+        "DISCOVERY_TLS_CERT_FILE": f"{CONFIG_DIR}/{CERTIFICATE_FILE}",
+        "DISCOVERY_TLS_KEY_FILE": f"{CONFIG_DIR}/{KEY_FILE}",
+        "DISCOVERY_USER": tls.USER,
+        "DISCOVERY_PASSWORD_FILE": f"{CONFIG_DIR}/{tls.password_file(Group.PLATFORM)}",
+    }
+
+
 def environment(settings: StackSettings) -> dict[str, str]:
-    """Environment variables of the service; the token is given by file."""
+    """Environment variables of the service; what is secret is given by file."""
     cluster, discovery, ports = settings.cluster, settings.discovery, settings.scrape.exporter_ports
     values: dict[str, str | None] = {
         "PVE_ENDPOINTS": ",".join(cluster.endpoints),
@@ -34,5 +47,6 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "DISCOVERY_LINUX_PORT": str(ports.linux),
         "DISCOVERY_NODE_PORT": str(ports.node),
         "DISCOVERY_GPU_PORT": str(ports.gpu),
+        **_tls(settings),
     }
     return {key: value for key, value in values.items() if value is not None}

@@ -6,7 +6,9 @@ import configparser
 import io
 from email.utils import parseaddr
 
-from components.settings import Secret, StackSettings
+from components.render import tls
+from components.render.platform_tls import CERTIFICATE_FILE, KEY_FILE, encrypted, scheme
+from components.settings import Group, Secret, StackSettings
 
 CONFIG_DIR = "/etc/pve-monitoring"
 CONFIG_FILE = f"{CONFIG_DIR}/grafana.ini"
@@ -24,7 +26,7 @@ def published_url(settings: StackSettings) -> str:
     """URL of the published port, as seen from the Docker host."""
     address = settings.network.bind_address
     host = "127.0.0.1" if address == "0.0.0.0" else address  # noqa: S104 - compared, not bound
-    return f"http://{host}:{settings.network.ports.grafana}"
+    return f"{scheme(settings)}://{host}:{settings.network.ports.grafana}"
 
 
 def _smtp(settings: StackSettings) -> dict[str, str]:
@@ -45,6 +47,28 @@ def _smtp(settings: StackSettings) -> dict[str, str]:
     return section
 
 
+def _server(settings: StackSettings) -> dict[str, str]:
+    section = {"root_url": f"{external_url(settings)}/"}
+    if encrypted(settings):
+        section |= {
+            "protocol": "https",
+            "cert_file": f"{CONFIG_DIR}/{CERTIFICATE_FILE}",
+            "cert_key": f"{CONFIG_DIR}/{KEY_FILE}",
+        }
+    return section
+
+
+def _metrics(settings: StackSettings) -> dict[str, str]:
+    section = {"enabled": "true"}
+    if encrypted(settings):
+        # Accounts of people don't open it, and this password opens nothing else.
+        section |= {
+            "basic_auth_username": tls.USER,
+            "basic_auth_password": f"$__file{{{CONFIG_DIR}/{tls.password_file(Group.PLATFORM)}}}",
+        }
+    return section
+
+
 def secret_files(settings: StackSettings) -> dict[str, Secret]:
     """Which secrets Grafana reads, by path below its configuration directory."""
     email = settings.alerting.email
@@ -56,7 +80,7 @@ def secret_files(settings: StackSettings) -> dict[str, Secret]:
 def grafana_ini(settings: StackSettings) -> str:
     """Render grafana.ini. Passwords stay in files of their own."""
     sections: dict[str, dict[str, str]] = {
-        "server": {"root_url": f"{external_url(settings)}/"},
+        "server": _server(settings),
         "security": {
             "admin_user": settings.grafana.admin_user,
             "admin_password": f"$__file{{{CONFIG_DIR}/{ADMIN_PASSWORD_FILE}}}",
@@ -72,7 +96,7 @@ def grafana_ini(settings: StackSettings) -> str:
         },
         "plugins": {"preinstall_disabled": "true"},
         "news": {"news_feed_enabled": "false"},
-        "metrics": {"enabled": "true"},
+        "metrics": _metrics(settings),
         "log": {"mode": "console"},
     }
     parser = configparser.RawConfigParser()

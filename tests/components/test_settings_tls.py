@@ -96,7 +96,9 @@ def test_the_gateways_certificate_needs_no_name_but_a_signature() -> None:
     assert problems(**with_certificate("gateway", foreign.certificate)).keys() == {"pki.gateway"}
 
 
-@pytest.mark.parametrize("value", ["no PEM", PAIRS[Group.HOSTS].certificate + PAIRS[Group.HOSTS].key])
+@pytest.mark.parametrize(
+    "value", ["no PEM", PAIRS[Group.HOSTS].certificate + PAIRS[Group.HOSTS].key], ids=["text", "key"]
+)
 def test_what_is_no_certificate_is_refused_and_not_repeated(value: str) -> None:
     text = problems(**with_certificate("hosts", value))["pki.hosts"]
     assert "run: python -m ops pki" in text

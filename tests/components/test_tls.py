@@ -45,7 +45,7 @@ def files(password: str) -> dict[str, str]:
 
     def program() -> None:
         config = pulumi.Config(PROJECT)
-        names = [*TLS_KEYS.values(), *SCRAPE_PASSWORDS.values()]
+        names = [*KEYS, *SCRAPE_PASSWORDS.values()]
         secrets = Secrets({name: config.require_secret(name) for name in names})
         client = pulumi.ComponentResource("test:index:Client", "client")
         client.register_outputs(dict(client_secrets(settings(EXAMPLES["encrypted"]), secrets)))
