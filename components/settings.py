@@ -476,7 +476,8 @@ def _parse(
         if key not in {to_camel(name) for name in StackSettings.model_fields}
     ]
     try:
-        values = {key: value for key, value in plain.items() if key not in secrets}
+        # A key with nothing but comments below it is null, or "" as Pulumi reads it: it is left out.
+        values = {k: v for k, v in plain.items() if k not in secrets and v not in (None, "")}
         return StackSettings.model_validate(values), problems
     except ValidationError as error:
         return None, problems + _explain(error)

@@ -14,6 +14,9 @@ CERTIFICATES = (
     Path("/etc/pve/local/pve-ssl.pem"),
     Path("/etc/pve/pve-root-ca.pem"),
 )
+# What the exporters here answer Prometheus with, where they speak TLS: a host that was away when it was
+# renewed has the former one.
+EXPORTERS = Path("/etc/pve-monitoring/tls.crt")
 
 
 def not_after(path: Path) -> int:
@@ -27,7 +30,7 @@ def not_after(path: Path) -> int:
     return int(ssl.cert_time_to_seconds(said.strip().removeprefix("notAfter=")))
 
 
-def collect(paths: tuple[Path, ...] = CERTIFICATES) -> Page:
+def collect(paths: tuple[Path, ...] = CERTIFICATES, exporters: Path = EXPORTERS) -> Page:
     """The certificates that are there.
 
     Raises:
@@ -37,7 +40,7 @@ def collect(paths: tuple[Path, ...] = CERTIFICATES) -> Page:
     found = [path for path in paths if path.exists()]
     if not found:
         raise CollectorError(f"none of {', '.join(map(str, paths))} is there; is this a Proxmox VE host?")
-    for path in found:
+    for path in (*found, *((exporters,) if exporters.exists() else ())):
         text = "End of a certificate of this node."
         page.add("host_certificate_not_after_timestamp_seconds", text, not_after(path), certificate=path.name)
     return page

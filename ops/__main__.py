@@ -19,6 +19,7 @@ from ops import guests as installers
 from ops.console import OpsError, console
 from ops.enroll import command as enrolling
 from ops.gameday import command as gameday
+from ops.pki import command as pki
 from ops.stack import selected
 from ops.up import up as bring_up
 
@@ -79,6 +80,7 @@ def bench(
 app.command(name="pictures")(pictures.main)
 app.command(name="gameday")(gameday.main)
 app.command(name="enroll")(enrolling.main)
+app.add_typer(pki.app, name="pki")
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def preview(name: str) -> None:
     """Show what `up` would change."""
     docker_daemon.connect()
     prepare_lab(name)
-    cli = _require_cli()
+    cli = pulumi_cli.require()
     cli.ensure_stack(name)
     sys.exit(cli.run("preview", "--stack", name, "--diff"))
 
@@ -74,7 +74,7 @@ def drift(name: str) -> None:
     """Compare the program with reality; exit 2 where they differ, 1 if they couldn't be compared."""
     docker_daemon.connect()
     prepare_lab(name)
-    cli = _require_cli()
+    cli = pulumi_cli.require()
     cli.ensure_stack(name)
     step("comparing the program with what runs")
     code = cli.run("preview", "--stack", name, "--refresh", "--expect-no-changes", "--diff")
@@ -86,10 +86,3 @@ def drift(name: str) -> None:
         console.print("[yellow]drift[/]: the differences stand above; repair with: pulumi up --refresh")
         sys.exit(2)
     raise OpsError("the comparison failed (its message is above)")
-
-
-def _require_cli() -> Pulumi:
-    try:
-        return pulumi_cli.ready()
-    except CliUnavailable as reason:
-        raise OpsError(f"this needs the Pulumi CLI: {reason}") from reason

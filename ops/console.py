@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -40,6 +41,20 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 def _short(text: str, width: int = 90) -> str:
     line = text.strip()
     return escape(line if len(line) <= width else f"{line[: width - 1]}…")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask whether something shall be done; `yes` answers beforehand.
+
+    Raises:
+        OpsError: nobody can be asked, or the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OpsError("nobody can be asked here; add --yes if that is what you want. Nothing was changed")
+    if not typer.confirm(question):
+        raise OpsError("nothing was changed")
 
 
 def table(title: str, *columns: str) -> Table:

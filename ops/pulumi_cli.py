@@ -55,14 +55,15 @@ class Pulumi:
             [self.command, *arguments], cwd=ROOT, env=self.environment, check=False
         ).returncode
 
-    def capture(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command and return what it printed."""
+    def capture(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command and return what it printed; `given` is its standard input."""
         return subprocess.run(
             [self.command, *arguments],
             cwd=ROOT,
             env=self.environment,
             check=False,
             capture_output=True,
+            input=given,
             text=True,
         )
 
@@ -179,6 +180,18 @@ def ready() -> Pulumi:
     cli.ensure_plugins()
     console.print(f"  {cli.version} ({cli.command})")
     return cli
+
+
+def require(*, plugins: bool = True) -> Pulumi:
+    """Find or install the CLI, and its plugins if they are needed, for what can't be done without.
+
+    Raises:
+        OpsError: the CLI or a plugin can't be had, or is too old.
+    """
+    try:
+        return ready() if plugins else find()
+    except CliUnavailable as reason:
+        raise OpsError(f"this needs the Pulumi CLI: {reason}") from reason
 
 
 def _on_path() -> PulumiCommand | None:

@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from components import images
 from components.images import Service
 from components.render import grafana as grafana_render
-from components.settings import PROJECT, StackSettings, validate
+from components.settings import PROJECT, StackSettings, parse, validate
 from components.topology import Instance, Topology, plan
 from lab import environment as lab_environment
 from lab import stack_config
@@ -76,14 +76,38 @@ def load(name: str, file: Path | None = None) -> Stack:
         OpsError: there is no such file.
         components.settings.SettingsError: with all problems.
     """
-    path = file or stack_file(name)
+    settings = validate(*_values(file or stack_file(name)), ROOT)
+    return Stack(name, settings, plan(settings))
+
+
+def without_certificates(name: str) -> StackSettings:
+    """A stack's settings as they are before it has certificates, keys and passwords: without `pki`.
+
+    Raises:
+        OpsError: there is no such file.
+        components.settings.SettingsError: with all other problems of the settings themselves.
+    """
+    plain, secret = _values(stack_file(name))
+    return parse({key: value for key, value in plain.items() if key != "pki"}, secret)
+
+
+def plain_values(name: str) -> Mapping[str, Any]:
+    """What stands in plain text in a stack's file, by key without the project's prefix.
+
+    Raises:
+        OpsError: there is no such file.
+    """
+    return _values(stack_file(name))[0]
+
+
+def _values(path: Path) -> tuple[dict[str, Any], frozenset[str]]:
+    """The project's plain values, and the names of its secrets."""
     if not path.is_file():
         raise OpsError(f"{path.name} doesn't exist; copy docs/examples/Pulumi.production.yaml and adapt it")
     values: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8")).get("config", {})
     own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
     plain, secret = stack_config.split(own)
-    settings = validate(plain, frozenset(secret), ROOT)
-    return Stack(name, settings, plan(settings))
+    return plain, frozenset(secret)
 
 
 def prepare_lab(name: str) -> Lab | None:

@@ -1,14 +1,12 @@
-"""Which guests are enrolled, what is to happen to each, and the question before it does."""
+"""Which guests are enrolled, and what is to happen to each."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import typer
 from rich.markup import escape
 
 from ops.console import OpsError, console, table
@@ -102,17 +100,3 @@ def show_plans(plans: Sequence[Plan], *, dry_run: bool) -> None:
         )
         made.add_row(f"{guest.vmid} {escape(guest.name)}", guest.node, what)
     console.print(made)
-
-
-def confirm(count: int, options: Options) -> None:
-    """Ask whether it shall be done.
-
-    Raises:
-        OpsError: nobody can be asked, or the answer is no.
-    """
-    if options.yes:
-        return
-    if not sys.stdin.isatty():
-        raise OpsError("nobody can be asked here; add --yes if that is what you want. Nothing was changed")
-    if not typer.confirm(f"Run the installer in {count} guest{'s' if count != 1 else ''}?"):
-        raise OpsError("nothing was changed")

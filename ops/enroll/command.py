@@ -17,9 +17,9 @@ import typer
 from rich.markup import escape
 
 from components.pve_api import Refused, Token
-from ops.console import OpsError, console, note, progress, step, table
+from ops.console import OpsError, confirm, console, note, progress, step, table
 from ops.enroll import token as tokens
-from ops.enroll.choice import AT_ONCE, Choice, Options, choose, confirm, make_plans, show_plans
+from ops.enroll.choice import AT_ONCE, Choice, Options, choose, make_plans, show_plans
 from ops.enroll.cluster import Cluster
 from ops.enroll.systems import System
 from ops.enroll.watch import Watch, watch_of
@@ -143,7 +143,8 @@ def enroll(order: Order) -> int:
     wanted = [one for one in plans if one.system is not None]
     if order.options.dry_run or not wanted:
         return 0 if all(one.system or one.fine for one in plans) else 1
-    confirm(len(wanted), order.options)
+    guests = f"{len(wanted)} guest{'s' if len(wanted) != 1 else ''}"
+    confirm(f"Run the installer in {guests}?", yes=order.options.yes)
     results = [_not_done(one) for one in plans if one.system is None]
     results += work(order, wanted, cache(lambda system: system.script(settings, prometheus)))
     show_results(sorted(results, key=lambda one: one.guest.vmid))

@@ -49,6 +49,12 @@ def test_every_example_is_valid(name: str) -> None:
     assert settings(EXAMPLES[name]).cluster.endpoints
 
 
+@pytest.mark.parametrize("nothing", [None, ""], ids=["in-the-file", "as-pulumi-reads-it"])
+def test_a_key_without_anything_below_it_is_left_out(nothing: object) -> None:
+    assert settings({**MINIMAL, "images": nothing}) == settings(MINIMAL)
+    assert problems({**MINIMAL, "cluster": nothing}) == {"cluster": "is required and missing"}
+
+
 def test_defaults_are_those_of_the_documentation() -> None:
     made = settings(MINIMAL)
     assert made.prometheus.scrape_interval == "15s"

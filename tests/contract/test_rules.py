@@ -223,7 +223,7 @@ def test_levels_of_an_alert_are_inhibited_by_equal_labels() -> None:
 
 
 _API_METRICS = re.compile(
-    r"\bpve_(?!discovery_)|\bpve_discovery_guest_stopped|\bstorage:"
+    r"\bpve_(?!discovery_|monitoring_)|\bpve_discovery_guest_stopped|\bstorage:"
     r"|\bnode:(cluster_online|\w+_overcommit)|\bvm:(running|wanted|uptime)"
 )
 

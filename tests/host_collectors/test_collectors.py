@@ -190,10 +190,25 @@ def certificate(path: Path, days: int) -> None:
 
 def test_certificates_tell_their_end(tmp_path: Path) -> None:
     certificate(tmp_path / "pve-ssl.pem", 20)
-    found = samples(certificates.collect((tmp_path / "pveproxy-ssl.pem", tmp_path / "pve-ssl.pem")))
-    ((key, value),) = found.items()
+    paths = (tmp_path / "pveproxy-ssl.pem", tmp_path / "pve-ssl.pem")
+    ((key, value),) = samples(certificates.collect(paths, tmp_path / "tls.crt")).items()
     assert key == ("host_certificate_not_after_timestamp_seconds", "pve-ssl.pem")
     assert value == pytest.approx(time.time() + 20 * 86400, abs=60)
+
+
+def test_the_certificate_of_the_exporters_tells_its_end_too(tmp_path: Path) -> None:
+    certificate(tmp_path / "pve-ssl.pem", 20)
+    certificate(tmp_path / "tls.crt", 5)
+    found = samples(certificates.collect((tmp_path / "pve-ssl.pem",), tmp_path / "tls.crt"))
+    assert {key[1] for key in found} == {"pve-ssl.pem", "tls.crt"}
+    value = found["host_certificate_not_after_timestamp_seconds", "tls.crt"]
+    assert value == pytest.approx(time.time() + 5 * 86400, abs=60)
+
+
+def test_the_exporters_certificate_alone_makes_no_proxmox_host(tmp_path: Path) -> None:
+    certificate(tmp_path / "tls.crt", 5)
+    with pytest.raises(CollectorError, match="is this a Proxmox VE host"):
+        certificates.collect((tmp_path / "pve-ssl.pem",), tmp_path / "tls.crt")
 
 
 def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -180,6 +180,12 @@ class TestInvariants:
         ]
 
 
+@pytest.mark.parametrize(("name", "there"), [("encrypted", True), ("minimal", False)])
+def test_prometheus_is_told_when_certificates_end(name: str, *, there: bool) -> None:
+    uploads = run(name).named("prometheus-a-config-writer").inputs["uploads"]
+    assert ("/payload/rules/recording_certificates.yml" in {one["file"] for one in uploads}) is there
+
+
 def test_a_second_run_registers_the_same() -> None:
     config = {f"{PROJECT}:{key}": value for key, value in EXAMPLES["dev"].items()}
     first, second = (deploy(program, config=config, secrets=SECRETS) for _ in range(2))

@@ -185,8 +185,7 @@ ENCRYPTED: dict[str, Any] = {
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
     own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
-    plain = {k: v for k, v in own.items() if not (isinstance(v, dict) and "secure" in v)}
-    return {key: value if value is not None else {} for key, value in plain.items()}
+    return {k: v for k, v in own.items() if not (isinstance(v, dict) and "secure" in v)}
 
 
 def _without_files(values: dict[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,13 @@ def catalogue(*, lean: bool = False) -> dict[str, Series]:
     return {name: Series(kinds[name], by_job) for name, by_job in found.items()}
 
 
+def made_by_the_program() -> dict[str, Labels]:
+    """Labels of what rules record that the program writes from the settings of a stack."""
+    documents = [_read(path) for path in sorted((RULES / "catalogue").glob("*.yml"))]
+    found = [entry for document in documents for entry in document.get("recorded", {}).items()]
+    return {name: frozenset(entry["labels"]) for name, entry in found}
+
+
 def rule_files(kind: str) -> list[Path]:
     """Rule files of a kind (recording, alerts), without their tests."""
     return sorted(path for path in (RULES / kind).glob("*.yml") if not path.stem.endswith("_test"))
@@ -264,7 +271,7 @@ def _inferred(*, lean: bool) -> Checker:
     """
     result = Checker(catalogue(lean=lean))
     recorded: dict[str, Labels] = {rule["record"]: frozenset() for rule in rules("recording")}
-    recorded["ALERTS"] = frozenset()
+    recorded |= {"ALERTS": frozenset(), **made_by_the_program()}
     while True:
         result.recorded, result.problems = dict(recorded), []
         for rule in rules("recording"):

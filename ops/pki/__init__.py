@@ -1,0 +1,1 @@
+"""`pki`: the stack's own small certificate authority, its certificates, their keys, and passwords."""
