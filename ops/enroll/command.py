@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from components.render.tls import Server
 from ops.console import OpsError, console, note, progress, step, table
 from ops.enroll import token as tokens
 from ops.enroll.choice import AT_ONCE, Choice, Options, choose, confirm, make_plans, show_plans
@@ -25,6 +26,7 @@ from ops.enroll.watch import Watch, watch_of
 from ops.enroll.work import Plan, Result, Worker
 from ops.guests import addresses
 from ops.stack import Stack, load, prepare_lab, selected
+from ops.stack_secrets import guest_server
 
 INTERRUPTED = 130
 
@@ -37,6 +39,7 @@ class Order:
 
     Attributes:
         endpoints: URLs of the API, as this machine reaches them.
+        server: with what guests speak TLS; None where they don't.
         stop: set when Ctrl-C is pressed.
     """
 
@@ -46,6 +49,7 @@ class Order:
     token: Token
     watch: Watch
     endpoints: Sequence[str]
+    server: Server | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def connect(self) -> Cluster:
@@ -144,7 +148,7 @@ def enroll(order: Order) -> int:
         return 0 if all(one.system or one.fine for one in plans) else 1
     confirm(len(wanted), order.options)
     results = [_not_done(one) for one in plans if one.system is None]
-    results += work(order, wanted, cache(lambda system: system.script(settings, prometheus)))
+    results += work(order, wanted, cache(lambda system: system.script(settings, prometheus, order.server)))
     show_results(sorted(results, key=lambda one: one.guest.vmid))
     console.print(f"Remove the token when you are done: pveum user token remove {token.user} {token.name}")
     if order.stop.is_set():
@@ -196,5 +200,6 @@ def main(
         watch_of(chosen.settings, prometheus, discovery),
         # The simulated members have no names outside of Docker.
         chosen.settings.cluster.endpoints if lab is None else [lab.api_url],
+        None if dry_run else guest_server(chosen),
     )
     sys.exit(enroll(order))
