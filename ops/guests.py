@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.render import guest_userdata, linux_installer, windows_installer
+from components.render.tls import Server
 from components.settings import StackSettings
-from ops.console import OpsError, console, table
+from ops.console import OpsError, console, note, table
 from ops.pulumi_cli import ROOT
 from ops.stack import Stack, load, prepare_lab
+from ops.stack_secrets import guest_server
 
 DOCS = "docs/guests.md"
 
@@ -69,15 +71,15 @@ def addresses(settings: StackSettings) -> tuple[str, ...]:
     return settings.monitoring_addresses
 
 
-def files(settings: StackSettings) -> Mapping[str, str]:
-    """Text of each file by its name.
+def files(settings: StackSettings, server: Server | None) -> Mapping[str, str]:
+    """Text of each file by its name; with what guests speak TLS, where it is given.
 
     Raises:
         OpsError: nobody knows from where Prometheus comes.
     """
     known = addresses(settings)
-    windows = windows_installer.script(settings, known)
-    linux = linux_installer.script(settings, known)
+    windows = windows_installer.script(settings, known, server)
+    linux = linux_installer.script(settings, known, server)
     return {
         _PS1: windows,
         _SH: linux,
@@ -86,20 +88,24 @@ def files(settings: StackSettings) -> Mapping[str, str]:
     }
 
 
-def write(stack: Stack, folder: Path) -> list[Path]:
-    """Write the files of a stack into a folder.
+def write(stack: Stack, folder: Path, server: Server | None) -> list[Path]:
+    """Write the files of a stack into a folder: for everybody, or for one alone where they hold a key.
 
     Raises:
         OpsError: nobody knows from where Prometheus comes, or the folder can't be written.
     """
-    texts = files(stack.settings)
+    texts = files(stack.settings, server)
+    others = 0o755 if server is None else 0o700
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for name, text in texts.items():
             path = folder / name
+            # A former one may be open to others, and somebody may have opened it.
+            path.unlink(missing_ok=True)
+            path.touch(0o600)
             path.write_text(text, "utf-8", newline="\n")
-            path.chmod(0o755 if name.endswith(".sh") else 0o644)
+            path.chmod(others if name.endswith(".sh") else others & 0o666)
             paths.append(path)
     except OSError as error:
         raise OpsError(f"{folder} can't be written: {error.strerror}") from error
@@ -111,11 +117,17 @@ def guests(name: str) -> None:
     prepare_lab(name)
     stack = load(name)
     folder = ROOT / "build" / "guests" / name
-    write(stack, folder)
+    server = guest_server(stack)
+    write(stack, folder, server)
     exporters = stack.settings.guest_exporters
     versions = f"windows_exporter {exporters.windows.version} and node_exporter {exporters.linux.version}"
     console.print(f"Installers of {versions} are in [bold]{folder}[/]")
     console.print(f"Guests with a firewall let in [bold]{', '.join(addresses(stack.settings))}[/] only\n")
+    if server is not None:
+        note(
+            "they hold the private key of the guests' exporters, and only you can read them: put them where "
+            f"nobody else can (not into SYSVOL), and delete them afterwards ({DOCS}, TLS and passwords)\n"
+        )
     made = table("What to do with them", "file", "for", "what")
     for use in USES:
         made.add_row(use.file, use.way, use.what)

@@ -14,6 +14,9 @@ folder=/usr/local/lib/pve-monitoring
 program=$folder/bin/$name-$version
 unit=/etc/systemd/system/$service.service
 openrc=/etc/init.d/$service
+# It is there while the files in tls_folder are this script's.
+tls_mark=$folder/tls
+scheme=http${own_tls:+s}
 space_kib=61440
 health_seconds=30
 
@@ -56,7 +59,7 @@ require_download() {
 }
 
 require_web_config() {
-    [ -z "$web_config" ] || [ -f "$web_config" ] || die 1 "$web_config doesn't exist; the exporter wouldn't start without it."
+    [ -z "$web_config" ] || [ -n "$own_tls" ] || [ -f "$web_config" ] || die 1 "$web_config doesn't exist; the exporter wouldn't start without it."
 }
 
 # The port in hexadecimal, as the kernel's tables have it; 0A is a socket that listens.
@@ -202,6 +205,34 @@ make_user() {
     changed=1
 }
 
+# --- certificate, key and web configuration: the exporter reads them anew at each connection
+
+prepare_tls() {
+    chown "$3" "$tls_folder/$1.new"
+    chmod "$2" "$tls_folder/$1.new"
+    cmp -s "$tls_folder/$1.new" "$tls_folder/$1" || renewed=1
+}
+
+put_tls() {
+    mkdir -p "$tls_folder" "$folder"
+    : >"$tls_mark"
+    umask 077
+    write_tls
+    umask 022
+    prepare_tls tls.crt 444 root
+    prepare_tls tls.key 400 "$user"
+    prepare_tls web.yml 400 "$user"
+    # Certificate and key are exchanged within a moment; rights that somebody changed are mended with them.
+    for part in tls.crt tls.key web.yml; do mv "$tls_folder/$part.new" "$tls_folder/$part"; done
+}
+
+remove_tls() {
+    [ -e "$tls_mark" ] || return 0
+    for part in tls.crt tls.key web.yml; do rm -f "$tls_folder/$part"; done
+    rmdir "$tls_folder" 2>/dev/null || true
+    rm -f "$tls_mark"
+}
+
 # --- the program
 
 checksum() { sha256sum "$1" | cut -d ' ' -f 1; }
@@ -254,10 +285,25 @@ remove_old_programs() {
 
 # --- the end: does it answer, and does the firewall let Prometheus in?
 
+# This script knows no password: an exporter that speaks TLS is well if it asks for one. The certificate has
+# another name than the address, and nothing is told to whoever has it.
+asks_for_a_password() {
+    page=https://127.0.0.1:$port/metrics
+    if have curl; then
+        [ "$(curl --noproxy '*' --silent --insecure --max-time 5 --output /dev/null --write-out '%{http_code}' "$page")" = 401 ]
+    elif wget --help 2>&1 | grep -q no-check-certificate; then
+        https_proxy='' wget --no-check-certificate -T 5 -O /dev/null "$page" 2>&1 | grep -q ' 401 '
+    else
+        [ "$(listeners)" -gt 0 ]
+    fi
+}
+
 answers() {
     runs || return 1
-    # With a web configuration only those get an answer who can prove who they are: that it listens has to do.
-    if [ -n "$web_config" ] || { ! have curl && ! have wget; }; then
+    # Whom a site's own web configuration lets in isn't known here: that it listens has to do.
+    if [ -n "$own_tls" ]; then
+        asks_for_a_password
+    elif [ -n "$web_config" ] || { ! have curl && ! have wget; }; then
         [ "$(listeners)" -gt 0 ]
     elif have curl; then
         curl --noproxy '*' --silent --max-time 5 "http://127.0.0.1:$port/metrics" | grep -q "^node_exporter_build_info{.*version=\"$version\""
@@ -308,7 +354,7 @@ clean_stage() { [ -z "${stage-}" ] || rm -rf "$stage"; }
 install_exporter() {
     require_web_config
     require_port
-    changed=0
+    changed=0 renewed=0
     stage=$(mktemp -d)
     trap clean_stage EXIT
     trap 'exit 130' INT TERM
@@ -317,22 +363,31 @@ install_exporter() {
         unpack
     fi
     make_user
+    [ -z "$own_tls" ] || put_tls
     put_service
     if [ "$changed" -eq 1 ] || ! starts_at_boot || ! answers; then
         changed=1
         if ! restart || ! wait_for_answer; then
-            die 2 "$version is installed, but doesn't answer at http://127.0.0.1:$port/metrics within $health_seconds s." \
+            die 2 "$version is installed, but doesn't answer at $scheme://127.0.0.1:$port/metrics within $health_seconds s." \
                 "Its log: $(last_lines)"
         fi
     fi
     remove_old_programs
+    [ -n "$own_tls" ] || remove_tls
     firewall_hint
-    if [ "$changed" -eq 1 ]; then say "$version is installed and answers on port $port"; else say "$version: nothing to change"; fi
+    if [ "$changed" -eq 1 ]; then
+        say "$version is installed and answers on port $port"
+    elif [ "$renewed" -eq 1 ]; then
+        say "$version goes on with a new certificate, key or password"
+    else
+        say "$version: nothing to change"
+    fi
 }
 
 remove_exporter() {
     [ -e "$(service_file)" ] || [ -e "$folder" ] || { say "not installed: nothing to remove"; return; }
     stop
+    remove_tls
     rm -f "$(service_file)" "/var/log/$service.log"
     [ "$init" != systemd ] || systemctl daemon-reload
     rm -rf "$folder"

@@ -18,7 +18,8 @@ Removes windows_exporter, its configuration and its firewall rule.
 Another place of the MSI: a URL, a share, a path. Its checksum has to be the same.
 
 .PARAMETER WebConfigFile
-A web configuration of exporter-toolkit on this machine (TLS, basic authentication).
+A web configuration of exporter-toolkit on this machine (TLS, basic authentication); certificate and key that this
+script may hold are then left out.
 
 .PARAMETER LogFile
 Where is noted what was done.
@@ -140,6 +141,7 @@ function Assert-PortFree {
 }
 
 function Assert-WebConfig {
+    if ($OwnTls) { return }
     if (($WebConfigFile -ne '') -and -not (Test-Path -LiteralPath $WebConfigFile -PathType Leaf)) {
         Stop-Script -Code 1 -Text "$WebConfigFile doesn't exist; the exporter wouldn't start without it"
     }
@@ -160,6 +162,31 @@ function Get-WantedConfig {
         $lines += '    file: ' + (ConvertTo-YamlText -Text $WebConfigFile)
     }
     return ($lines -join "`r`n") + "`r`n"
+}
+
+# By content: of those who may read them the folder tells.
+function Get-WantedTls {
+    return @(
+        [PSCustomObject]@{ Path = (Join-Path -Path $TlsFolder -ChildPath 'tls.crt'); Lines = $CertificateLines }
+        [PSCustomObject]@{ Path = (Join-Path -Path $TlsFolder -ChildPath 'tls.key'); Lines = $KeyLines }
+        [PSCustomObject]@{ Path = (Join-Path -Path $TlsFolder -ChildPath 'web.yml'); Lines = $WebConfigLines }
+    )
+}
+
+function Test-FileRight {
+    param($File)
+    if (-not (Test-Path -LiteralPath $File.Path -PathType Leaf)) { return $false }
+    return [IO.File]::ReadAllText($File.Path) -ceq (($File.Lines -join "`n") + "`n")
+}
+
+# Whoever may read or change the folder, by the identifiers that every language of Windows has.
+function Test-TlsFolderRight {
+    if (-not (Test-Path -LiteralPath $TlsFolder -PathType Container)) { return $false }
+    $acl = Get-Acl -LiteralPath $TlsFolder
+    if (-not $acl.AreAccessRulesProtected) { return $false }
+    $rules = $acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
+    $found = @($rules | ForEach-Object -Process { $_.IdentityReference.Value } | Sort-Object -Unique)
+    return ($found -join ' ') -ceq ((@($TlsReaders) | Sort-Object) -join ' ')
 }
 
 function Get-ServiceCommand {
@@ -293,6 +320,45 @@ function Set-Rule {
     $script:Changed = $true
 }
 
+function Set-TlsFolder {
+    if (Test-TlsFolderRight) { return }
+    New-Item -Path $TlsFolder -ItemType Directory -Force | Out-Null
+    $acl = New-Object -TypeName Security.AccessControl.DirectorySecurity
+    # Nothing is inherited from the folder above, which every user may read.
+    $acl.SetAccessRuleProtection($true, $false)
+    foreach ($reader in $TlsReaders) {
+        $identity = New-Object -TypeName Security.Principal.SecurityIdentifier -ArgumentList $reader
+        $rule = New-Object -TypeName Security.AccessControl.FileSystemAccessRule -ArgumentList @(
+            $identity, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow')
+        $acl.AddAccessRule($rule)
+    }
+    Set-Acl -LiteralPath $TlsFolder -AclObject $acl
+    Write-Line -Text "$TlsFolder is for SYSTEM and administrators only"
+    $script:Changed = $true
+}
+
+# The exporter reads them anew at each connection: it goes on.
+function Set-Tls {
+    if (-not $OwnTls) {
+        Remove-Tls
+        return
+    }
+    Set-TlsFolder
+    foreach ($file in (Get-WantedTls)) {
+        if (Test-FileRight -File $file) { continue }
+        [IO.File]::WriteAllText($file.Path, (($file.Lines -join "`n") + "`n"), [Text.Encoding]::ASCII)
+        Write-Line -Text "$($file.Path) is written"
+        $script:Changed = $true
+    }
+}
+
+function Remove-Tls {
+    if (-not (Test-Path -LiteralPath $TlsFolder)) { return }
+    Remove-Item -LiteralPath $TlsFolder -Recurse -Force
+    Write-Line -Text "$TlsFolder is removed"
+    $script:Changed = $true
+}
+
 function Set-Config {
     if (Test-ConfigRight) { return $false }
     New-Item -Path $Folder -ItemType Directory -Force | Out-Null
@@ -323,7 +389,8 @@ function Test-Answer {
         return $false
     }
     if ($WebConfigFile -ne '') {
-        # Only those get an answer who can prove who they are: that it listens has to do.
+        # Only those get an answer who can prove who they are, and this script knows no password: that it
+        # listens has to do.
         $script:LastProblem = 'nothing listens'
         return @(Get-NetTCPConnection -State Listen -LocalPort $Port -ErrorAction SilentlyContinue).Count -gt 0
     }
@@ -367,6 +434,7 @@ function Install-Exporter {
     $package = ''
     if (-not $current) { $package = Get-Package }
 
+    if ($OwnTls) { Set-Tls }
     $configured = Set-Config
     if (-not $current) {
         # The same version with other flags: only its removal takes them away for certain.
@@ -385,10 +453,12 @@ function Install-Exporter {
         $script:Changed = $true
     }
     if ($configured -or -not $current) { $script:Changed = $true }
+    # Not before the exporter does without them.
+    if (-not $OwnTls) { Set-Tls }
     Set-Rule
     if (-not (Wait-Answer)) {
         Write-Events
-        Stop-Script -Code 2 -Text ("windows_exporter $Version is installed, but http://127.0.0.1:$Port/metrics " +
+        Stop-Script -Code 2 -Text ("windows_exporter $Version is installed, but port $Port of this machine " +
             "doesn't answer within $WaitSeconds s: $LastProblem. Look at: Get-Service windows_exporter; the event " +
             "log Application, source windows_exporter; $ConfigFile")
     }
@@ -407,11 +477,18 @@ function Uninstall-Exporter {
     }
     if (Test-FirewallService) { Remove-NetFirewallRule -Name $RuleName -ErrorAction SilentlyContinue }
     # A web configuration that the site put there stays.
+    Remove-Tls
     Remove-Item -LiteralPath $ConfigFile -Force -ErrorAction SilentlyContinue
     if ($null -eq $product) { Write-Line -Text 'windows_exporter is not installed: nothing to remove' }
 }
 
 if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { Invoke-InNative }
+
+# A web configuration that the site puts here itself wins.
+$OwnTls = ($WebConfigFile -eq '') -and ($TlsWebConfigFile -ne '')
+if ($OwnTls) { $WebConfigFile = $TlsWebConfigFile }
+# LocalSystem, as which the exporter runs, and Administrators.
+$TlsReaders = @('S-1-5-18', 'S-1-5-32-544')
 
 $Folder = Join-Path -Path $env:ProgramFiles -ChildPath 'windows_exporter'
 $Program = Join-Path -Path $Folder -ChildPath 'windows_exporter.exe'

@@ -17,6 +17,7 @@ import typer
 from rich.markup import escape
 
 from components.pve_api import Refused, Token
+from components.render.tls import Server
 from ops.console import OpsError, confirm, console, note, progress, step, table
 from ops.enroll import token as tokens
 from ops.enroll.choice import AT_ONCE, Choice, Options, choose, make_plans, show_plans
@@ -26,6 +27,7 @@ from ops.enroll.watch import Watch, watch_of
 from ops.enroll.work import Plan, Result, Worker
 from ops.guests import addresses
 from ops.stack import Stack, load, prepare_lab, selected
+from ops.stack_secrets import guest_server
 
 INTERRUPTED = 130
 
@@ -38,6 +40,7 @@ class Order:
 
     Attributes:
         endpoints: URLs of the API, as this machine reaches them.
+        server: with what guests speak TLS; None where they don't.
         stop: set when Ctrl-C is pressed.
     """
 
@@ -47,6 +50,7 @@ class Order:
     token: Token
     watch: Watch
     endpoints: Sequence[str]
+    server: Server | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def connect(self) -> Cluster:
@@ -146,7 +150,7 @@ def enroll(order: Order) -> int:
     guests = f"{len(wanted)} guest{'s' if len(wanted) != 1 else ''}"
     confirm(f"Run the installer in {guests}?", yes=order.options.yes)
     results = [_not_done(one) for one in plans if one.system is None]
-    results += work(order, wanted, cache(lambda system: system.script(settings, prometheus)))
+    results += work(order, wanted, cache(lambda system: system.script(settings, prometheus, order.server)))
     show_results(sorted(results, key=lambda one: one.guest.vmid))
     console.print(f"Remove the token when you are done: pveum user token remove {token.user} {token.name}")
     if order.stop.is_set():
@@ -198,5 +202,6 @@ def main(
         watch_of(chosen.settings, prometheus, discovery),
         # The simulated members have no names outside of Docker.
         chosen.settings.cluster.endpoints if lab is None else [lab.api_url],
+        None if dry_run else guest_server(chosen),
     )
     sys.exit(enroll(order))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.render import linux_installer, windows_installer
+from components.render.tls import Server
 from components.settings import StackSettings
 
 
@@ -26,7 +27,7 @@ class System:
     path: str
     done: frozenset[int]
     log: str
-    script: Callable[[StackSettings, tuple[str, ...]], str]
+    script: Callable[[StackSettings, tuple[str, ...], Server | None], str]
     run: Callable[[str], Sequence[str]]
     remove: Callable[[Sequence[str]], Sequence[str]]
     join: Callable[[Sequence[str], str], Sequence[str]]

@@ -15,11 +15,16 @@ from docker.errors import DockerException
 
 from components.render import guest_userdata
 from components.render.linux_installer import script
-from components.settings import SettingsError
+from components.render.tls import Server
+from components.settings import Group, SettingsError
 from tests.support.examples import EXAMPLES, MINIMAL, settings
+from tests.support.pki import PAIRS
 
 ADDRESSES = ("192.0.2.10", "2001:db8::/64")
 PLAIN = script(settings(MINIMAL), ADDRESSES)
+PAIR = PAIRS[Group.GUESTS]
+SERVER = Server(certificate=PAIR.certificate, key=PAIR.key, passwords="a-password-of-the-guests")
+ENCRYPTED = script(settings(MINIMAL), ADDRESSES, SERVER)
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 BUSYBOX = "busybox:1.37.0"
 
@@ -30,11 +35,12 @@ def syntax(words: list[str], text: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_it_is_ascii_and_shellcheck_has_nothing_to_say(example: str) -> None:
-    text = script(settings(EXAMPLES[example]), ADDRESSES)
-    assert text.isascii()
-    assert text.startswith("#!/bin/sh\n")
-    result = syntax([str(SHELLCHECK), "--shell=sh", "-"], text)
-    assert result.returncode == 0, result.stdout
+    for server in (None, SERVER):
+        text = script(settings(EXAMPLES[example]), ADDRESSES, server)
+        assert text.isascii()
+        assert text.startswith("#!/bin/sh\n")
+        result = syntax([str(SHELLCHECK), "--shell=sh", "-"], text)
+        assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
@@ -42,6 +48,7 @@ def test_every_shell_can_read_it(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
     assert syntax([shell, "-n"], PLAIN).stderr == ""
+    assert syntax([shell, "-n"], ENCRYPTED).stderr == ""
     assert syntax([shell, "-n"], PLAIN.replace("esac", "", 1)).returncode != 0
 
 
@@ -56,6 +63,7 @@ def test_busybox_can_read_it() -> None:
         pytest.skip(f"the image {BUSYBOX} is missing; make test gets or builds it")
     words = ["docker", "run", "--rm", "--interactive", "--network=none", BUSYBOX, "sh", "-n"]
     assert syntax(words, PLAIN).stderr == ""
+    assert syntax(words, ENCRYPTED).stderr == ""
     assert syntax(words, PLAIN.replace("esac", "", 1)).returncode != 0
 
 
@@ -105,6 +113,23 @@ def test_another_version_needs_its_checksum() -> None:
     given = {"version": "1.13.0", "sha256": "ab" * 32}
     text = script(settings({**MINIMAL, "guestExporters": {"linux": given}}), ADDRESSES)
     assert "sha256_arm64=''" in text
+
+
+def test_the_files_for_tls_are_written_as_they_are(tmp_path: Path) -> None:
+    head = ENCRYPTED[: ENCRYPTED.index("# Everything is checked")]
+    assert syntax(["sh"], f"{head}\ntls_folder={tmp_path}\nwrite_tls\n").stderr == ""
+    made = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
+    assert made["tls.crt.new"] == PAIR.certificate
+    assert made["tls.key.new"] == PAIR.key
+    assert list(yaml.safe_load(made["web.yml.new"])) == ["tls_server_config", "basic_auth_users"]
+    assert "a-password-of-the-guests" not in ENCRYPTED
+
+
+def test_without_tls_the_script_holds_none_of_it() -> None:
+    values = {**MINIMAL, "guestExporters": {"linux": {"webConfigFile": "/etc/own.yml"}}}
+    for text in (PLAIN, script(settings(values), ADDRESSES, SERVER)):
+        assert "BEGIN" not in text
+        assert "own_tls=''\n" in text
 
 
 # --- user data -----------------------------------------------------------------------------------

@@ -11,12 +11,18 @@ import yaml
 from tree_sitter import Language, Node, Parser
 
 from components.render import windows_installer
+from components.render.tls import Server
 from components.render.windows_installer import COLLECTORS, SCRIPT, config_lines, quoted, script
+from components.settings import Group
 from tests.support.examples import EXAMPLES, MINIMAL, settings
+from tests.support.pki import PAIRS
 
 PARSER = Parser(Language(tree_sitter_powershell.language()))
 ADDRESSES = ("192.0.2.10", "2001:db8::/64")
 PLAIN = script(settings(MINIMAL), ADDRESSES)
+PAIR = PAIRS[Group.GUESTS]
+SERVER = Server(certificate=PAIR.certificate, key=PAIR.key, passwords="a-password-of-the-guests")
+ENCRYPTED = script(settings(MINIMAL), ADDRESSES, SERVER)
 
 # Variables that PowerShell itself gives, and its environment.
 AUTOMATIC = {"_", "null", "true", "false", "pscommandpath", "lastexitcode", "erroractionpreference",
@@ -25,13 +31,13 @@ AUTOMATIC = {"_", "null", "true", "false", "pscommandpath", "lastexitcode", "err
 NEW_SYNTAX = {"&&", "||", "??", "??=", "?.", "?[", "ternary_expression", "ternary_argument_expression"}
 # Verbs of cmdlets that change something.
 CHANGES = (
-    "New-Item", "New-Net", "Set-Config", "Set-Rule", "Remove-", "Copy-", "Restart-Service -Name",
-    "Start-Service", "Start-Process", "Invoke-WebRequest", "Stop-Service -", "WriteAllText",
-    "Invoke-MsiExec",
+    "New-Item", "New-Net", "Set-Config", "Set-Rule", "Set-Tls", "Set-Acl", "Remove-", "Copy-",
+    "Restart-Service -Name", "Start-Service", "Start-Process", "Invoke-WebRequest", "Stop-Service -",
+    "WriteAllText", "Invoke-MsiExec",
 )  # fmt: skip
 STEPS = (
     "Assert-NoStranger", "Assert-NoDowngrade", "Assert-PortFree", "Assert-WebConfig", "Get-Package",
-    "Set-Config", "Install-Package", "Set-Rule", "Wait-Answer",
+    "if ($OwnTls) { Set-Tls }", "Set-Config", "Install-Package", "Set-Rule", "Wait-Answer",
 )  # fmt: skip
 
 
@@ -82,11 +88,12 @@ def variables(text: str) -> tuple[set[str], set[str]]:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_it_is_ascii_and_can_be_parsed_for_every_example(example: str) -> None:
-    text = script(settings(EXAMPLES[example]), ADDRESSES)
-    assert text.isascii()
-    assert "\r" not in text
-    assert faults(text) == []
-    assert windows_installer.PLACE not in text
+    for server in (None, SERVER):
+        text = script(settings(EXAMPLES[example]), ADDRESSES, server)
+        assert text.isascii()
+        assert "\r" not in text
+        assert faults(text) == []
+        assert windows_installer.PLACE not in text
 
 
 def test_a_fault_in_the_text_would_be_found() -> None:
@@ -228,3 +235,49 @@ def test_the_release_is_the_pinned_one_unless_the_site_says_otherwise() -> None:
     assert "/releases/download/v0.31.8/windows_exporter-0.31.8-amd64.msi'" in PLAIN
     text = script(settings(EXAMPLES["production"]), ADDRESSES)
     assert "$DefaultMsi = '\\\\files.example.com\\monitoring\\windows_exporter-0.31.8-amd64.msi'" in text
+
+
+# --- TLS -----------------------------------------------------------------------------------------
+
+
+def array(text: str, name: str) -> list[str]:
+    """Strings of an array that is given in the text."""
+    body = text.partition(f"${name} = @(")[2].partition("\n)")[0]
+    return [line.strip().rstrip(",")[1:-1].replace("''", "'") for line in body.splitlines() if line.strip()]
+
+
+def test_the_files_are_those_of_the_stack() -> None:
+    assert array(ENCRYPTED, "CertificateLines") == PAIR.certificate.splitlines()
+    assert array(ENCRYPTED, "KeyLines") == PAIR.key.splitlines()
+    config = yaml.safe_load("\n".join(array(ENCRYPTED, "WebConfigLines")))
+    assert config["tls_server_config"] == {
+        "cert_file": "C:\\Program Files\\windows_exporter\\tls\\tls.crt",
+        "key_file": "C:\\Program Files\\windows_exporter\\tls\\tls.key",
+        "min_version": "TLS12",
+    }
+    (hashed,) = config["basic_auth_users"].values()
+    assert hashed.startswith("$2b$10$")
+    assert "a-password-of-the-guests" not in ENCRYPTED
+
+
+def test_without_tls_the_script_holds_none_of_it() -> None:
+    for name in ("CertificateLines", "KeyLines", "WebConfigLines"):
+        assert f"${name} = @()\n" in PLAIN
+    values = {**MINIMAL, "guestExporters": {"windows": {"webConfigFile": "C:\\own.yml"}}}
+    text = script(settings(values), ADDRESSES, SERVER)
+    assert "PRIVATE KEY" not in text
+    assert "$TlsWebConfigFile = ''" in text
+    assert "$DefaultWebConfigFile = 'C:\\own.yml'" in text
+
+
+def test_key_and_hash_lie_where_only_system_and_administrators_look() -> None:
+    body = functions(ENCRYPTED)
+    assert "$TlsReaders = @('S-1-5-18', 'S-1-5-32-544')" in ENCRYPTED
+    assert "SetAccessRuleProtection($true, $false)" in body["Set-TlsFolder"]
+    # The folder is closed before anything is in it.
+    assert body["Set-Tls"].index("Set-TlsFolder") < body["Set-Tls"].index("WriteAllText")
+    assert "Restart-Service" not in body["Set-Tls"]
+    assert "Remove-Tls" in body["Uninstall-Exporter"]
+    # What a site puts there itself is neither written nor removed.
+    assert "-and ($TlsWebConfigFile -ne '')" in ENCRYPTED
+    assert "$WebConfigFile" not in body["Remove-Tls"]
