@@ -15,6 +15,7 @@ from docker.errors import NotFound
 from components import images
 from components.images import Service
 from components.render import grafana as grafana_render
+from components.render.platform_tls import scheme
 from components.settings import PROJECT, StackSettings, validate
 from components.topology import Instance, Topology, plan
 from lab import environment as lab_environment
@@ -29,11 +30,16 @@ LAB_GRAFANA_PASSWORD = "lab-admin"  # noqa: S105
 
 @dataclass(frozen=True)
 class Stack:
-    """Name, settings and topology of a stack."""
+    """Name, settings and topology of a stack.
+
+    Attributes:
+        file: that its config is in, if not in the project's directory.
+    """
 
     name: str
     settings: StackSettings
     topology: Topology
+    file: Path | None = None
 
     def image_references(self) -> list[str]:
         """Every image that the stack runs or builds from, the base of a build first."""
@@ -83,7 +89,7 @@ def load(name: str, file: Path | None = None) -> Stack:
     own = {k.partition(":")[2]: v for k, v in values.items() if k.startswith(f"{PROJECT}:")}
     plain, secret = stack_config.split(own)
     settings = validate(plain, frozenset(secret), ROOT)
-    return Stack(name, settings, plan(settings))
+    return Stack(name, settings, plan(settings), file)
 
 
 def prepare_lab(name: str) -> Lab | None:
@@ -128,4 +134,4 @@ def _url(instance: Instance, settings: StackSettings) -> str | None:
         return None
     if instance.service is Service.GRAFANA:
         return grafana_render.external_url(settings)
-    return f"http://{settings.network.bind_address}:{instance.published_port}"
+    return f"{scheme(settings)}://{settings.network.bind_address}:{instance.published_port}"
