@@ -18,7 +18,7 @@ from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
 from components.grafana_content import GrafanaContent, GrafanaContentArgs
 from components.host_exporters import host_exporters
 from components.images import Service
-from components.monitoring_vm import monitoring_vm
+from components.monitoring_vm import monitoring_vms
 from components.prometheus import Prometheus
 from components.pve_access import with_tokens
 from components.pve_exporter import PveExporter
@@ -28,15 +28,13 @@ settings, given = configuration.load(Path())
 plan = topology.plan(settings)
 
 secrets = with_tokens(settings, given)
-vm = monitoring_vm(settings, given)
-rules = firewall(settings, given, vm.vm if vm else None)
+vms = monitoring_vms(settings, given)
+ready = {key: vm.ready for key, vm in vms.items()}
+rules = firewall(settings, given, {key: vm.vm for key, vm in vms.items()})
 host_exporters(settings)
 hosts = {
     host.key: DockerHost(
-        f"host-{host.key}",
-        DockerHostArgs(
-            plan=host, network_name=plan.network_name, settings=settings, ready=vm.ready if vm else None
-        ),
+        f"host-{host.key}", DockerHostArgs(plan=host, settings=settings, ready=ready.get(host.key))
     )
     for host in plan.hosts
 }
@@ -44,9 +42,8 @@ hosts = {
 
 def args(instance: topology.Instance) -> ServiceArgs:
     """Arguments of the component that runs an instance."""
-    return ServiceArgs(
-        instance=instance, topology=plan, host=hosts[instance.host], settings=settings, secrets=secrets
-    )
+    host, seen = hosts[instance.host], plan.seen_from(instance.host)
+    return ServiceArgs(instance=instance, topology=seen, host=host, settings=settings, secrets=secrets)
 
 
 discovery = [Discovery(args(instance)) for instance in plan.of(Service.DISCOVERY)]

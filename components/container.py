@@ -10,7 +10,7 @@ import pulumi_docker as docker
 
 from components.images import USERS
 from components.settings import StackSettings
-from components.topology import Instance
+from components.topology import GOSSIP_PORT, Instance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +59,13 @@ def container_labels(
     return [docker.ContainerLabelArgs(label=k, value=v) for k, v in sorted(labels.items())]
 
 
-def _ports(instance: Instance, settings: StackSettings) -> list[docker.ContainerPortArgs] | None:
-    if instance.published_port is None:
-        return None
+def _ports(instance: Instance) -> list[docker.ContainerPortArgs] | None:
+    ports = {instance.port: instance.published_port, GOSSIP_PORT: instance.gossip_port}
     return [
-        docker.ContainerPortArgs(
-            internal=instance.port, external=instance.published_port, ip=settings.network.bind_address
-        )
-    ]
+        docker.ContainerPortArgs(internal=internal, external=external, ip=instance.bind_address)
+        for internal, external in ports.items()
+        if external is not None
+    ] or None
 
 
 def _networks(instance: Instance, args: ContainerArgs) -> list[docker.ContainerNetworksAdvancedArgs]:
@@ -90,7 +89,7 @@ def service_container(
         envs=[f"{key}={value}" for key, value in sorted(args.environment.items())],
         user=f"{uid}:{gid}",
         networks_advanced=_networks(instance, args),
-        ports=_ports(instance, settings),
+        ports=_ports(instance),
         volumes=[
             docker.ContainerVolumeArgs(container_path=path, volume_name=volume, read_only=read_only)
             for path, (volume, read_only) in sorted(args.mounts.items())

@@ -27,7 +27,6 @@ class DockerHostArgs:
     """
 
     plan: HostPlan
-    network_name: str
     settings: StackSettings
     ready: pulumi.Resource | None = None
 
@@ -58,7 +57,7 @@ class DockerHost(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
         network = docker.Network(
             f"{name}-network",
-            name=args.network_name,
+            name=args.plan.network_name,
             driver="bridge",
             labels=[docker.NetworkLabelArgs(label=OWNER_LABEL, value=args.settings.containers.name_prefix)],
             opts=pulumi.ResourceOptions.merge(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_proxmoxve as proxmoxve
@@ -14,6 +14,7 @@ from components.preflight import Wanted
 from components.render import firewall as render
 from components.render import nftables
 from components.settings import FirewallMode, ProxmoxDocker, Secret, Secrets, StackSettings, Switch
+from components.topology import machines, suffix
 
 # Names on the cluster: operators write them into rules of their own. A group's has 18 characters at most.
 MONITORING, EXPORTERS, HOSTS, PLATFORM = "monitoring", "mon-exporters", "mon-hosts", "mon-platform"
@@ -25,12 +26,12 @@ class FirewallArgs:
 
     Attributes:
         token: whole API token that may change firewalls, `user@realm!name=uuid`.
-        vm: the machine with the platform, where it is on the cluster.
+        vms: the machines with the platform by key of the Docker host, where they are on the cluster.
     """
 
     settings: StackSettings
     token: pulumi.Input[str]
-    vm: pulumi.Resource | None = None
+    vms: Mapping[str, pulumi.Resource] = field(default_factory=dict)
 
 
 class Firewall(pulumi.ComponentResource):
@@ -42,14 +43,14 @@ class Firewall(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._settings = name, args.settings
         wanted = args.settings.firewall
-        machine = args.settings.docker if isinstance(args.settings.docker, ProxmoxDocker) else None
-        nodes = {guest.node for guest in wanted.guests} | ({machine.node} if machine else set())
+        on_cluster = machines(args.settings)
+        nodes = {guest.node for guest in wanted.guests} | {vm.node for vm in on_cluster.values()}
         provider = cluster_provider(
             f"{name}-proxmoxve",
             args.settings,
             args.token,
             self,
-            Wanted(rights.of_firewall(wanted, [machine] if machine else []), tuple(sorted(nodes))),
+            Wanted(rights.of_firewall(wanted, [*on_cluster.values()]), tuple(sorted(nodes))),
         )
         self._child = pulumi.ResourceOptions(parent=self, provider=provider)
         # What is on stays protected: without its rules nobody would reach the hosts.
@@ -63,8 +64,12 @@ class Firewall(pulumi.ComponentResource):
         if wanted.hosts:
             hosts = self._group("hosts", HOSTS, render.hosts(args.settings, source), [monitoring])
             applied.append(self._attach("datacenter", [HOSTS, EXPORTERS], [hosts, exporters]))
-        if machine is not None:
-            applied.append(self._platform(machine, exporters, args.vm))
+        if on_cluster:
+            group = self._group("platform", PLATFORM, render.platform(args.settings), [])
+            for key, machine in on_cluster.items():
+                made = [args.vms[key]] if key in args.vms else []
+                name = f"platform{suffix(key)}"
+                applied.append(self._on_vm(name, machine, [group, exporters, *made]))
         if wanted.switch is not Switch.LEAVE:
             self._switch(applied)
         self.register_outputs({"groups": [EXPORTERS]})
@@ -136,16 +141,10 @@ class Firewall(pulumi.ComponentResource):
             opts=self._options(after, guarded=self._guarded and key == "datacenter"),
         )
 
-    def _platform(
-        self, machine: ProxmoxDocker, exporters: pulumi.Resource, vm: pulumi.Resource | None
-    ) -> pulumi.Resource:
-        made = [vm] if vm else []
-        group = self._group("platform", PLATFORM, render.platform(self._settings), [])
-        rules = self._attach(
-            "platform", [PLATFORM, EXPORTERS], [group, exporters, *made], machine.node, machine.vm_id
-        )
+    def _on_vm(self, name: str, machine: ProxmoxDocker, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        rules = self._attach(name, [PLATFORM, EXPORTERS], after, machine.node, machine.vm_id)
         return proxmoxve.firewall.OptionsLegacy(
-            f"{self._key}-options-platform",
+            f"{self._key}-options-{name}",
             node_name=machine.node,
             vm_id=machine.vm_id,
             enabled=True,
@@ -170,9 +169,9 @@ class Firewall(pulumi.ComponentResource):
         )
 
 
-def firewall(settings: StackSettings, secrets: Secrets, vm: pulumi.Resource | None = None) -> dict[str, str]:
+def firewall(settings: StackSettings, secrets: Secrets, vms: Mapping[str, pulumi.Resource]) -> dict[str, str]:
     """What the settings ask for: made on the cluster, or as files for nftables by machine; else nothing."""
     if settings.firewall.mode is FirewallMode.PROXMOX:
-        args = FirewallArgs(settings=settings, token=secrets[Secret.PVE_PROVISIONING_TOKEN], vm=vm)
+        args = FirewallArgs(settings=settings, token=secrets[Secret.PVE_PROVISIONING_TOKEN], vms=vms)
         Firewall("firewall", args)
     return nftables.files(settings) if settings.firewall.mode is FirewallMode.NFTABLES else {}

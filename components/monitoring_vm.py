@@ -16,6 +16,7 @@ from components.cluster_provider import cluster_provider
 from components.preflight import Wanted
 from components.render.vm_setup import setup_script
 from components.settings import FirewallMode, ProxmoxDocker, Secret, Secrets, StackSettings
+from components.topology import machines, suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,13 @@ class MonitoringVmArgs:
 
     Attributes:
         machine: the VM as the stack configuration describes it.
+        machine_name: its name on the cluster, and the beginning of its image's.
         token: whole API token, `user@realm!name=uuid`.
         wait: end only when Docker answers in the VM.
     """
 
     machine: ProxmoxDocker
+    machine_name: str
     settings: StackSettings
     token: pulumi.Input[str]
     wait: bool = True
@@ -64,7 +67,7 @@ class MonitoringVm(pulumi.ComponentResource):
             datastore_id=machine.image_datastore,
             content_type="import",
             url=machine.image_url,
-            file_name=image_file(self._args.settings.containers.name_prefix, machine.image_url, digest),
+            file_name=image_file(self._args.machine_name, machine.image_url, digest),
             checksum=digest,
             checksum_algorithm=algorithm,
             # Else the size at the URL is asked for at every refresh, and a changed one downloads it again.
@@ -78,7 +81,7 @@ class MonitoringVm(pulumi.ComponentResource):
         protect = settings.containers.protect_data
         return proxmoxve.VmLegacy(
             f"{self._key}-machine",
-            name=settings.containers.name_prefix,
+            name=self._args.machine_name,
             description=f"Monitoring of {settings.cluster.name}. Managed by Pulumi: {pulumi.get_project()}.",
             node_name=machine.node,
             vm_id=machine.vm_id,
@@ -201,10 +204,17 @@ def image_file(prefix: str, url: str, digest: str) -> str:
     return f"{prefix}-{hashlib.sha256(f'{url} {digest}'.encode()).hexdigest()[:12]}.{ending}"
 
 
-def monitoring_vm(settings: StackSettings, secrets: Secrets) -> MonitoringVm | None:
-    """The VM that the settings ask for; None where Docker's host exists already."""
-    machine = settings.docker
-    if not isinstance(machine, ProxmoxDocker):
-        return None
-    args = MonitoringVmArgs(machine=machine, settings=settings, token=secrets[Secret.PVE_PROVISIONING_TOKEN])
-    return MonitoringVm("monitoring-vm", args)
+def monitoring_vms(settings: StackSettings, secrets: Secrets) -> dict[str, MonitoringVm]:
+    """The VMs that the settings ask for by key of their Docker host; none where the hosts exist already."""
+    return {key: _vm(suffix(key), vm, settings, secrets) for key, vm in machines(settings).items()}
+
+
+def _vm(suffix_: str, machine: ProxmoxDocker, settings: StackSettings, secrets: Secrets) -> MonitoringVm:
+    args = MonitoringVmArgs(
+        machine=machine,
+        # The image's too: on a datastore that the nodes share, two downloads would be one file.
+        machine_name=f"{settings.containers.name_prefix}{suffix_}",
+        settings=settings,
+        token=secrets[Secret.PVE_PROVISIONING_TOKEN],
+    )
+    return MonitoringVm(f"monitoring-vm{suffix_}", args)

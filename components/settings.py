@@ -43,11 +43,13 @@ from components.settings_docker import (
     Network,
     Ports,
     ProxmoxDocker,
+    Replica,
     SshDocker,
 )
 from components.settings_exporters import Collector, ExporterHost, ExporterRelease, HostExporters, HostRelease
 from components.settings_guests import GuestExporters, LinuxGuests, WindowsGuests
 from components.settings_model import PROJECT, Model
+from components.settings_replica import REPLICA_LABEL, addresses, check_replica, replica_of
 from components.settings_scraping import (
     Discovery,
     ExporterPorts,
@@ -64,6 +66,7 @@ __all__ = [
     "ALWAYS_REQUIRED",
     "CHANNEL_SECRETS",
     "PROJECT",
+    "REPLICA_LABEL",
     "SCRAPE_PASSWORDS",
     "TLS_KEYS",
     "Access",
@@ -102,6 +105,7 @@ __all__ = [
     "ProxmoxDocker",
     "RemoteWrite",
     "RepeatIntervals",
+    "Replica",
     "Routes",
     "Scrape",
     "Secret",
@@ -242,6 +246,21 @@ class StackSettings(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _two_hosts_work_together(self) -> Self:
+        check_replica(self.docker, self.network, self.tls, self.firewall, self.prometheus)
+        return self
+
+    @property
+    def replica(self) -> Replica | None:
+        """The second Docker host; None where there is one."""
+        return replica_of(self.docker)
+
+    @property
+    def host_addresses(self) -> tuple[str, ...]:
+        """Addresses by which two Docker hosts reach each other; empty where there is one."""
+        return addresses(self.docker, self.network)
+
     @property
     def discovery_token_id(self) -> str:
         """Id of the token that discovery uses."""
@@ -274,9 +293,11 @@ class StackSettings(Model):
 
     @property
     def monitoring_addresses(self) -> tuple[str, ...]:
-        """From where Prometheus comes: as given, or the Docker host's address; empty if nobody knows."""
+        """From where Prometheus comes: as given, or each Docker host's address; empty if nobody knows."""
         if known := self.guest_exporters.monitoring_addresses or self.firewall.monitoring:
             return known
+        if self.host_addresses:
+            return self.host_addresses
         if isinstance(self.docker, ProxmoxDocker):
             return (self.docker.host,)
         given = [self.network.bind_address]

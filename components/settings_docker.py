@@ -35,6 +35,22 @@ class LocalDocker(Model):
     target: Literal["local"] = "local"
 
 
+class Replica(Model):
+    """The second of two hosts; in what it doesn't name it is as the first."""
+
+    # By which the two Alertmanagers tell each other what was sent and silenced, TCP, on both hosts.
+    gossip_port: Port = 9094
+
+
+class SshReplica(Replica):
+    """A second host that exists already."""
+
+    host: NonEmpty
+    # On this host and no other: its services are published there, for the first host too.
+    address: IPv4
+    port: Port | None = None
+
+
 class SshDocker(Model):
     """Docker on an existing host, reached over SSH by the `ssh` command of the machine that runs Pulumi."""
 
@@ -43,6 +59,33 @@ class SshDocker(Model):
     user: NonEmpty = "root"
     port: Port = 22
     identity_file: Path | None = None
+    replica: SshReplica | None = None
+
+    @model_validator(mode="after")
+    def _replica_is_another(self) -> Self:
+        replica = self.replica
+        if replica is not None and replica.host == self.host and replica.port in (None, self.port):
+            raise problem(
+                f"replica is host {replica.host} itself; give another machine, or remove docker.replica"
+            )
+        return self
+
+    def second(self) -> SshDocker | None:
+        """The second host, None where there is one."""
+        if self.replica is None:
+            return None
+        more = {"host": self.replica.host, "port": self.replica.port or self.port, "replica": None}
+        return self.model_copy(update=more)
+
+
+class ProxmoxReplica(Replica):
+    """A second VM, on another node."""
+
+    node: NonEmpty
+    vm_id: VmId
+    address: Interface
+    image_datastore: NonEmpty | None = None
+    disk_datastore: NonEmpty | None = None
 
 
 class ProxmoxDocker(Model):
@@ -78,6 +121,8 @@ class ProxmoxDocker(Model):
     port: Port = 22
     tags: tuple[Tag, ...] = ("monitoring",)
     start_order: NonNegativeInt | None = None
+    # A second one: either watches alone when the other's node is gone.
+    replica: ProxmoxReplica | None = None
 
     @property
     def host(self) -> str:
@@ -93,6 +138,33 @@ class ProxmoxDocker(Model):
                 "prefix length of address"
             )
         return self
+
+    @model_validator(mode="after")
+    def _replica_is_another(self) -> Self:
+        second = self.second()
+        if second is None:
+            return self
+        mine = {"node": self.node, "vmId": self.vm_id, "address": self.host}
+        other = {"node": second.node, "vmId": second.vm_id, "address": second.host}
+        if same := [key for key, value in mine.items() if other[key] == value]:
+            raise problem(
+                f"replica has the {' and the '.join(same)} of the first VM "
+                f"({', '.join(str(mine[key]) for key in same)}); the second VM needs its own, on another node"
+            )
+        interface = IPv4Interface(second.address)
+        if IPv4Address(self.gateway) not in interface.network or self.gateway == second.host:
+            raise problem(
+                f"gateway {self.gateway} is not another address in {interface.network}, the network of "
+                "replica.address; both VMs have the same gateway"
+            )
+        return self
+
+    def second(self) -> ProxmoxDocker | None:
+        """The second VM, None where there is one."""
+        if self.replica is None:
+            return None
+        given = self.replica.model_dump(exclude={"gossip_port"}, exclude_none=True)
+        return self.model_copy(update={**given, "replica": None})
 
 
 Docker = Annotated[LocalDocker | SshDocker | ProxmoxDocker, Field(discriminator="target")]

@@ -1,15 +1,16 @@
 """Topology: which instance of which service runs on which Docker host (pure, from the settings).
 
-Today one host carries one instance of everything. Components and renderers only ever see instances and
-their endpoints, so more hosts, replicas and shards are a change of this file.
+One host carries one instance of everything; a second one another of everything but Grafana. Components and
+renderers only ever see instances and their endpoints, as one of the hosts sees them, so more hosts, replicas
+and shards are a change of this file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.images import Service
-from components.settings import LocalDocker, StackSettings
+from components.settings import LocalDocker, ProxmoxDocker, SshDocker, StackSettings
 
 # The port that each service listens on inside its container.
 CONTAINER_PORTS: dict[Service, int] = {
@@ -19,6 +20,15 @@ CONTAINER_PORTS: dict[Service, int] = {
     Service.DISCOVERY: 8000,
     Service.PVE_EXPORTER: 9221,
 }
+
+# The port inside the container by which the Alertmanagers of two hosts talk.
+GOSSIP_PORT = 9094
+
+# Keys of the hosts.
+HOST_KEYS = ("a", "b")
+
+# Where two hosts have an instance each, this one is on the first alone: its state is a file (SQLite).
+SINGLE = (Service.GRAFANA,)
 
 # Services that keep data of their own: history, silences, dashboards' versions, last good inventory.
 STATEFUL = (Service.PROMETHEUS, Service.ALERTMANAGER, Service.GRAFANA, Service.DISCOVERY)
@@ -32,11 +42,17 @@ class DockerHost:
         key: stable name in Pulumi's resource names; never an index.
         uri: what the Docker provider connects to; None means the local daemon.
         ssh_options: options for the ssh command, where the uri is ssh://.
+        network_name: of the stack's Docker network on it.
+        bind_address: where ports are published.
+        address: by which the other host reaches it; None where there is no other.
     """
 
     key: str
+    network_name: str
+    bind_address: str
     uri: str | None = None
     ssh_options: tuple[str, ...] = ()
+    address: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +63,8 @@ class Instance:
         key: stable name, e.g. `prometheus-a`: logical name in Pulumi and DNS name on the stack's network.
         port: port inside the container.
         published_port: port on the host's bind address, None where none is published.
+        bind_address: address of the host where its ports are published.
+        gossip_port: Alertmanager's port for the other one, published too; None where there is no other.
         data_volume: name of the Docker volume with its data, None where it keeps none.
         memory_mib: memory limit in MiB.
     """
@@ -58,8 +76,10 @@ class Instance:
     config_volume: str
     port: int
     published_port: int | None
+    bind_address: str
     data_volume: str | None
     memory_mib: int
+    gossip_port: int | None = None
 
     @property
     def endpoint(self) -> str:
@@ -69,52 +89,124 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """All hosts and instances of a stack."""
+    """All hosts and instances of a stack, as the containers of one host see them.
 
-    network_name: str
+    Attributes:
+        viewer: key of the host whose containers ask for endpoints.
+    """
+
     hosts: tuple[DockerHost, ...]
     instances: tuple[Instance, ...] = field(default=())
+    viewer: str = HOST_KEYS[0]
+
+    def seen_from(self, host: str) -> Topology:
+        """The same, as the containers of another host see it."""
+        return replace(self, viewer=host)
+
+    def host(self, key: str) -> DockerHost:
+        """The host with a key."""
+        (found,) = (host for host in self.hosts if host.key == key)
+        return found
 
     def of(self, service: Service) -> tuple[Instance, ...]:
         """Instances of a service, in the order of their keys."""
         return tuple(i for i in self.instances if i.service is service)
 
+    def near(self, service: Service) -> tuple[Instance, ...]:
+        """Those of them on the host that looks."""
+        return tuple(i for i in self.of(service) if i.host == self.viewer)
+
+    def peers(self, instance: Instance) -> tuple[Instance, ...]:
+        """The others of its service."""
+        return tuple(i for i in self.of(instance.service) if i.key != instance.key)
+
+    def endpoint(self, instance: Instance) -> str:
+        """host:port of an instance: its name on the same network, else its host's address."""
+        if instance.host == self.viewer:
+            return instance.endpoint
+        return f"{self.host(instance.host).address}:{instance.published_port}"
+
     def endpoints(self, service: Service) -> tuple[str, ...]:
         """host:port of every instance of a service."""
-        return tuple(i.endpoint for i in self.of(service))
+        return tuple(self.endpoint(i) for i in self.of(service))
 
 
-def _docker_host(settings: StackSettings) -> DockerHost:
-    docker = settings.docker
-    if isinstance(docker, LocalDocker):
-        return DockerHost(key="a")
+def machines(settings: StackSettings) -> dict[str, ProxmoxDocker]:
+    """The VMs with the platform by key of their Docker host; none where it isn't on the cluster."""
+    first = settings.docker
+    if not isinstance(first, ProxmoxDocker):
+        return {}
+    found = zip(HOST_KEYS, (first, first.second()), strict=True)
+    return {key: machine for key, machine in found if machine is not None}
+
+
+def suffix(host: str) -> str:
+    """What tells names of the second host from the first's, which has none where it once was alone."""
+    return "" if host == HOST_KEYS[0] else f"-{host}"
+
+
+def _ssh_host(docker: SshDocker | ProxmoxDocker) -> tuple[str, tuple[str, ...]]:
+    """What the Docker provider connects to, and its options of ssh."""
     options: tuple[str, ...] = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new")
     if docker.identity_file is not None:
         options = ("-i", str(docker.identity_file), *options)
-    return DockerHost(key="a", uri=f"ssh://{docker.user}@{docker.host}:{docker.port}", ssh_options=options)
+    return f"ssh://{docker.user}@{docker.host}:{docker.port}", options
+
+
+def _hosts(settings: StackSettings) -> tuple[DockerHost, ...]:
+    docker, bind = settings.docker, settings.network.bind_address
+    network = f"{settings.containers.name_prefix}-net"
+    first = DockerHost(key=HOST_KEYS[0], network_name=network, bind_address=bind)
+    if isinstance(docker, LocalDocker):
+        return (first,)
+    uri, options = _ssh_host(docker)
+    first = replace(first, uri=uri, ssh_options=options)
+    second = docker.second()
+    if second is None:
+        return (first,)
+    # 0.0.0.0 holds on both; any other address is the first one's own.
+    everywhere = bind == "0.0.0.0"  # noqa: S104 - a comparison
+    address, other = settings.host_addresses
+    uri, options = _ssh_host(second)
+    return (
+        replace(first, address=address),
+        DockerHost(
+            key=HOST_KEYS[1],
+            network_name=f"{network}{suffix(HOST_KEYS[1])}",
+            bind_address=bind if everywhere else other,
+            uri=uri,
+            ssh_options=options,
+            address=other,
+        ),
+    )
+
+
+def _instance(service: Service, host: DockerHost, settings: StackSettings) -> Instance:
+    prefix = settings.containers.name_prefix
+    key, option = f"{service}-{host.key}", service.replace("-", "_")
+    replica = settings.replica if service is Service.ALERTMANAGER else None
+    return Instance(
+        service=service,
+        key=key,
+        host=host.key,
+        container_name=f"{prefix}-{key}",
+        config_volume=f"{prefix}-{key}-config",
+        port=CONTAINER_PORTS[service],
+        published_port=getattr(settings.network.ports, option),
+        bind_address=host.bind_address,
+        data_volume=f"{prefix}-{key}-data" if service in STATEFUL else None,
+        memory_mib=getattr(settings.containers.memory_mib, option),
+        gossip_port=replica.gossip_port if replica else None,
+    )
 
 
 def plan(settings: StackSettings) -> Topology:
     """Lay the services out over the hosts."""
-    prefix = settings.containers.name_prefix
-    host = _docker_host(settings)
-    published = settings.network.ports.model_dump()
-    memory = settings.containers.memory_mib.model_dump()
-
-    def instance(service: Service) -> Instance:
-        key = f"{service}-{host.key}"
-        option = service.replace("-", "_")
-        return Instance(
-            service=service,
-            key=key,
-            host=host.key,
-            container_name=f"{prefix}-{key}",
-            config_volume=f"{prefix}-{key}-config",
-            port=CONTAINER_PORTS[service],
-            published_port=published[option],
-            data_volume=f"{prefix}-{key}-data" if service in STATEFUL else None,
-            memory_mib=memory[option],
-        )
-
-    instances = tuple(instance(service) for service in Service)
-    return Topology(network_name=f"{prefix}-net", hosts=(host,), instances=instances)
+    hosts = _hosts(settings)
+    instances = tuple(
+        _instance(service, host, settings)
+        for host in hosts
+        for service in Service
+        if host.key == HOST_KEYS[0] or service not in SINGLE
+    )
+    return Topology(hosts=hosts, instances=instances)

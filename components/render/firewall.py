@@ -37,7 +37,9 @@ def exporter_ports(settings: StackSettings) -> str:
 
 def platform_ports(settings: StackSettings) -> str:
     """The published ports of the platform, by comma."""
-    ports = settings.network.ports.model_dump().values()
+    ports = [*settings.network.ports.model_dump().values()]
+    if settings.replica is not None:
+        ports.append(settings.replica.gossip_port)
     return ",".join(str(port) for port in sorted(port for port in ports if port is not None))
 
 
@@ -89,5 +91,6 @@ def platform(settings: StackSettings) -> tuple[Rule, ...]:
     return (
         *_accept(firewall.admins, "22", "administration"),
         *_accept([*firewall.admins, *firewall.gateways], ports, "platform"),
+        *_accept(settings.host_addresses, ports, "platform: its two machines among each other"),
         Rule(action="DROP", comment="platform: nobody else", ports=ports),
     )

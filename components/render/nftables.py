@@ -40,9 +40,9 @@ def files(settings: StackSettings) -> dict[str, str]:
         ),
         "platform": _file(
             "pve_monitoring_platform",
-            "On the Docker host: only admins and gateways reach the platform's ports.",
+            "On a Docker host: only admins, gateways and a second Docker host reach the platform's ports.",
             firewall.platform_ports(settings),
-            (*wanted.admins, *wanted.gateways),
+            (*wanted.admins, *wanted.gateways, *settings.host_addresses),
         ),
     }
     if not (wanted.admins or wanted.gateways):

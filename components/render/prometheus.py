@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from components.render.links import Bases, complete_links
 from components.render.platform_tls import scheme
 from components.render.pve_exporter import EXPORTER_MODULE
 from components.render.windows import metric_relabelings
-from components.settings import Group, LabelsMode, StackSettings
-from components.topology import Topology
+from components.settings import REPLICA_LABEL, Group, LabelsMode, StackSettings
+from components.topology import Instance, Topology
 from components.words import seconds
 
 CONFIG_DIR = "/etc/prometheus"
@@ -71,8 +72,13 @@ def _http_sd(topology: Topology, path: str, settings: StackSettings) -> list[_JS
     # Its URL names the scheme; it has no key for that.
     known = {k: v for k, v in _platform(settings, Service.DISCOVERY).items() if k != "scheme"}
     return [
-        {"url": f"{scheme(settings)}://{endpoint}{path}", "refresh_interval": f"{interval}s", **known}
-        for endpoint in topology.endpoints(Service.DISCOVERY)[:1]
+        {
+            "url": f"{scheme(settings)}://{topology.endpoint(discovery)}{path}",
+            "refresh_interval": f"{interval}s",
+            **known,
+        }
+        # That of its own host: two would give every target twice.
+        for discovery in topology.near(Service.DISCOVERY)
     ]
 
 
@@ -130,7 +136,7 @@ def _pve_job(
     job: str, params: _JSON, relabelings: list[_JSON], settings: StackSettings, topology: Topology
 ) -> _JSON:
     """A job that asks pve-exporter about the members of the cluster (the multi-target pattern)."""
-    exporter = topology.endpoints(Service.PVE_EXPORTER)[0]
+    (exporter,) = topology.near(Service.PVE_EXPORTER)
     return {
         "job_name": job,
         "metrics_path": "/pve",
@@ -142,7 +148,7 @@ def _pve_job(
         "relabel_configs": [
             *relabelings,
             {"source_labels": ["__address__"], "target_label": "__param_target"},
-            {"target_label": "__address__", "replacement": exporter},
+            {"target_label": "__address__", "replacement": topology.endpoint(exporter)},
         ],
         "target_limit": _TARGET_LIMIT,
         **_limits(job),
@@ -178,11 +184,22 @@ def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
         {
             "job_name": str(service),
             **_platform(settings, service),
-            "static_configs": [{"targets": list(topology.endpoints(service)), "labels": labels}],
+            "static_configs": _platform_targets(topology.of(service), labels, topology),
             **_limits("platform"),
         }
         for service in Service
     ]
+
+
+def _platform_targets(instances: Sequence[Instance], labels: _JSON, topology: Topology) -> list[_JSON]:
+    near = [i.endpoint for i in instances if i.host == topology.viewer]
+    # From either host one instance has one name: an alert about it is the same from both Prometheus.
+    far = [
+        {"targets": [topology.endpoint(i)], "labels": {**labels, "instance": i.endpoint}}
+        for i in instances
+        if i.host != topology.viewer
+    ]
+    return [*([{"targets": near, "labels": labels}] if near else []), *far]
 
 
 def _scrape_configs(settings: StackSettings, topology: Topology) -> list[_JSON]:
@@ -219,9 +236,21 @@ def _timeout(settings: StackSettings) -> str:
     return f"{min(10, seconds(settings.prometheus.scrape_interval))}s"
 
 
+def _one_alert_from_two(settings: StackSettings) -> _JSON:
+    """What both replicas raise is one alert to Alertmanager, which knows alerts by their labels."""
+    if settings.replica is None:
+        return {}
+    return {"alert_relabel_configs": [{"action": "labeldrop", "regex": REPLICA_LABEL}]}
+
+
 def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
-    """Render prometheus.yml. It holds no secret: what is secret lies in files beside it."""
+    """Render prometheus.yml of the Prometheus on the host that the topology is seen from.
+
+    It holds no secret: what is secret lies in files beside it.
+    """
     external = dict(settings.prometheus.external_labels)
+    if settings.replica is not None:
+        external[REPLICA_LABEL] = topology.viewer
     document: _JSON = {
         "global": {
             "scrape_interval": settings.prometheus.scrape_interval,
@@ -233,6 +262,7 @@ def prometheus_yml(settings: StackSettings, topology: Topology) -> str:
         },
         "rule_files": ["rules/*.yml"],
         "alerting": {
+            **_one_alert_from_two(settings),
             "alertmanagers": [
                 {
                     **_platform(settings, Service.ALERTMANAGER),

@@ -260,7 +260,10 @@ def test_the_vm_of_the_production_example_is_valid() -> None:
     made = settings({**EXAMPLES["production"], "docker": docker}).docker
     assert isinstance(made, ProxmoxDocker)
     # It shows every key.
-    assert set(docker) == {to_camel(name) for name in ProxmoxDocker.model_fields} - {"identityFile"}
+    assert set(docker) == {to_camel(name) for name in ProxmoxDocker.model_fields} - {
+        "identityFile",
+        "replica",
+    }
 
 
 def test_missing_secrets_are_listed_with_the_command_that_sets_them() -> None:

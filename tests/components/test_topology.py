@@ -1,8 +1,11 @@
-"""Topology: one host carries everything today, under names that don't depend on an order."""
+"""Topology: what one host carries, and what two, under names that don't depend on an order."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from components.images import Service
 from components.topology import plan
@@ -29,7 +32,7 @@ def test_two_prefixes_share_no_name() -> None:
         topology = plan(settings({**MINIMAL, "containers": {"namePrefix": prefix}}))
         per_instance = {n for i in topology.instances for n in (i.container_name, i.config_volume)}
         return {
-            topology.network_name,
+            *(host.network_name for host in topology.hosts),
             *per_instance,
             *(i.data_volume for i in topology.instances if i.data_volume),
         }
@@ -74,3 +77,88 @@ def test_a_vm_on_the_cluster_is_reached_by_the_address_that_it_is_given() -> Non
 def changed_docker(**values: object) -> dict[str, Any]:
     example = EXAMPLES["proxmox"]
     return {**example, "docker": {**example["docker"], **values}}
+
+
+TWO = [name for name in EXAMPLES if name.startswith("two-")]
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_a_second_host_has_an_instance_of_everything_but_grafana(name: str) -> None:
+    topology = plan(settings(EXAMPLES[name]))
+    assert [host.key for host in topology.hosts] == ["a", "b"]
+    for service in Service:
+        keys = [instance.key for instance in topology.of(service)]
+        both = [f"{service}-a", f"{service}-b"]
+        assert keys == (both[:1] if service is Service.GRAFANA else both)
+    assert {i.host for i in topology.instances if i.key.endswith("-b")} == {"b"}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_the_second_host_changes_nothing_of_the_first_but_what_it_tells_it(name: str) -> None:
+    two = EXAMPLES[name]
+    one = {**two, "docker": {k: v for k, v in two["docker"].items() if k != "replica"}}
+    alone, first = plan(settings(one)), plan(settings(two))
+    assert [i for i in alone.instances if i.service is not Service.ALERTMANAGER] == [
+        i for i in first.instances if i.host == "a" and i.service is not Service.ALERTMANAGER
+    ]
+    (before,), (now, _) = (t.of(Service.ALERTMANAGER) for t in (alone, first))
+    assert replace(now, gossip_port=None) == before
+    assert replace(first.hosts[0], address=None) == alone.hosts[0]
+
+
+def test_both_can_be_on_one_docker_without_sharing_a_name() -> None:
+    topology = plan(settings(EXAMPLES["two-vms"]))
+    names = [
+        *(host.network_name for host in topology.hosts),
+        *(i.container_name for i in topology.instances),
+        *(i.config_volume for i in topology.instances),
+        *(i.data_volume for i in topology.instances if i.data_volume),
+    ]
+    assert len(set(names)) == len(names) == 2 + 9 + 9 + 7
+
+
+def test_an_endpoint_is_a_name_on_its_own_host_and_an_address_from_the_other() -> None:
+    topology = plan(settings(EXAMPLES["two-vms"]))
+    from_b = topology.seen_from("b")
+    assert topology.endpoints(Service.PROMETHEUS) == ("prometheus-a:9090", "192.0.2.20:9090")
+    assert from_b.endpoints(Service.PROMETHEUS) == ("192.0.2.10:9090", "prometheus-b:9090")
+    assert [i.key for i in topology.near(Service.DISCOVERY)] == ["discovery-a"]
+    assert [i.key for i in from_b.near(Service.DISCOVERY)] == ["discovery-b"]
+    assert from_b.near(Service.GRAFANA) == ()
+    (first, second) = topology.of(Service.ALERTMANAGER)
+    assert topology.peers(first) == (second,)
+    # Over the published port, which may be another one than inside.
+    hosts = plan(settings(EXAMPLES["two-hosts"]))
+    assert hosts.endpoints(Service.DISCOVERY) == ("discovery-a:8000", "192.0.2.20:18000")
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [("192.0.2.10", ["192.0.2.10", "192.0.2.20"]), ("0.0.0.0", ["0.0.0.0", "0.0.0.0"])],  # noqa: S104
+)
+def test_each_vm_listens_on_its_own_address_or_both_on_all(bind: str, expected: list[str]) -> None:
+    topology = plan(settings({**EXAMPLES["two-vms"], "network": {"bindAddress": bind}}))
+    assert [host.bind_address for host in topology.hosts] == expected
+    assert {i.bind_address for i in topology.instances if i.host == "b"} == {expected[1]}
+    assert [host.address for host in topology.hosts] == ["192.0.2.10", "192.0.2.20"]
+
+
+@pytest.mark.parametrize(("name", "port"), [("two-vms", 9094), ("two-hosts", 19094)])
+def test_only_alertmanagers_of_two_hosts_have_a_port_for_each_other(name: str, port: int) -> None:
+    topology = plan(settings(EXAMPLES[name]))
+    gossip = {i.key: i.gossip_port for i in topology.instances if i.gossip_port}
+    assert gossip == {"alertmanager-a": port, "alertmanager-b": port}
+    assert {i.gossip_port for i in plan(settings(EXAMPLES["proxmox"])).instances} == {None}
+
+
+def test_the_second_host_is_reached_as_the_first() -> None:
+    first, second = plan(settings(EXAMPLES["two-hosts"])).hosts
+    assert (first.uri, second.uri) == (
+        "ssh://deploy@monitoring-1.example.com:22",
+        "ssh://deploy@monitoring-2.example.com:22",
+    )
+    assert first.ssh_options == second.ssh_options
+    assert [h.uri for h in plan(settings(EXAMPLES["two-vms"])).hosts] == [
+        "ssh://monitoring@192.0.2.10:22",
+        "ssh://monitoring@192.0.2.20:22",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def before(recording: Recording, registration: Registration) -> set[str]:
 
 def test_nothing_is_filtered_unless_somebody_asks_for_it() -> None:
     for name in EXAMPLES:
-        if name != "filtered":
+        if name not in ("filtered", "two-vms"):
             assert [r.name for r in run(name).custom if r.type in OWN] == []
 
 
@@ -125,6 +126,25 @@ def test_where_each_group_holds() -> None:
         "firewall-rules-datacenter": ["mon-hosts", "mon-exporters"],
         "firewall-rules-platform": ["mon-platform", "mon-exporters"],
     }
+
+
+def test_two_vms_reach_each_other_under_one_groups_rules() -> None:
+    recording = run("two-vms")
+    ports = "3000,8000,9090,9093,9094,9221"
+    assert rules(recording.named("firewall-group-platform")) == [
+        ("ACCEPT", "198.51.100.0/24", "22"),
+        ("ACCEPT", "198.51.100.0/24", ports),
+        ("ACCEPT", "192.0.2.10,192.0.2.20", ports),
+        ("DROP", "", ports),
+    ]
+    # Whatever was there for one VM keeps its name.
+    one, other = (recording.named(f"firewall-options-platform{end}") for end in ("", "-b"))
+    assert (one.inputs["nodeName"], one.inputs["vmId"]) == ("pve1", 9100)
+    assert (other.inputs["nodeName"], other.inputs["vmId"]) == ("pve2", 9101)
+    assert {"firewall-rules-platform-b", "firewall-group-platform"} <= before(recording, other)
+    assert "monitoring-vm-b-machine" in before(recording, recording.named("firewall-rules-platform-b"))
+    (provider,) = [r for r in recording.of("pulumi:providers:proxmoxve") if r.name.startswith("firewall-")]
+    assert [node["name"] for node in json.loads(provider.inputs["ssh"])["nodes"]] == ["pve1", "pve2"]
 
 
 @pytest.mark.parametrize(("switch", "count"), [("leave", 0), ("on", 1), ("off", 1)])

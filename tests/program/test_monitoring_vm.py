@@ -13,7 +13,7 @@ import pytest
 from components.monitoring_vm import image_file
 from components.render.vm_setup import setup_script
 from components.settings import PROJECT
-from tests.support.examples import PROXMOX
+from tests.support.examples import PROXMOX, TWO_VMS
 from tests.support.pulumi_harness import Recording, deploy, plain_texts, secret_texts
 
 from .test_program import SECRETS, program, run
@@ -21,8 +21,8 @@ from .test_program import SECRETS, program, run
 PROXMOXVE = "pulumi:providers:proxmoxve"
 
 
-def deployed(**changes: Any) -> Recording:
-    values = copy.deepcopy(PROXMOX)
+def deployed(base: dict[str, Any] = PROXMOX, /, **changes: Any) -> Recording:
+    values = copy.deepcopy(base)
     for path, value in changes.items():
         *parents, last = path.split("__")
         target = values
@@ -147,3 +147,55 @@ def test_the_private_key_is_a_secret_and_without_one_the_agent_is_asked(tmp_path
     assert gate.inputs["connection"]["privateKey"] == "the-private-key"
     assert "the-private-key" not in plain_texts(gate.raw_inputs)
     assert "privateKey" not in run("proxmox").named("monitoring-vm-docker").inputs["connection"]
+
+
+def test_the_second_vm_is_one_of_its_own_on_another_node() -> None:
+    recording = run("two-vms")
+    one, other = (recording.named(f"monitoring-vm{end}-machine").inputs for end in ("", "-b"))
+    own = {"name": "pve-monitoring-b", "nodeName": "pve2", "vmId": 9101}
+    assert {key: other[key] for key in own} == own
+    assert other["initialization"]["ipConfigs"] == [
+        {"ipv4": {"address": "192.0.2.20/24", "gateway": "192.0.2.1"}}
+    ]
+    assert [disk["datastoreId"] for disk in other["disks"]] == ["fast"]
+    assert [disk["importFrom"] for disk in other["disks"]] == ["monitoring-vm-b-image-id"]
+    differs = {key for key in one if one[key] != other[key]}
+    assert differs == {*own, "initialization", "disks"}
+    images = [recording.named(f"monitoring-vm{end}-image").inputs for end in ("", "-b")]
+    assert [(i["nodeName"], i["datastoreId"]) for i in images] == [("pve1", "local"), ("pve2", "images")]
+    # On a datastore that both nodes have, too.
+    assert images[0]["fileName"] != images[1]["fileName"]
+    providers = [r for r in recording.of(PROXMOXVE) if r.name.startswith("monitoring-vm")]
+    assert [[n["name"] for n in json.loads(r.inputs["ssh"])["nodes"]] for r in providers] == [
+        ["pve1"],
+        ["pve2"],
+    ]
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_each_vm_is_guarded_by_itself(*, protect: bool) -> None:
+    recording = deployed(TWO_VMS, containers__protectData=protect)
+    for end in ("", "-b"):
+        machine = recording.named(f"monitoring-vm{end}-machine")
+        gate = recording.named(f"monitoring-vm{end}-docker")
+        assert machine.request.protect is protect
+        assert list(gate.request.replace_with) == [machine.urn]
+        assert gate.request.deletedWith == machine.urn
+
+
+def test_each_docker_host_waits_for_its_own_vm_alone() -> None:
+    recording = run("two-vms")
+    for host, end, address in (("a", "", "192.0.2.10"), ("b", "-b", "192.0.2.20")):
+        provider = recording.named(f"host-{host}-docker")
+        waits = {urn.rpartition("::")[2] for urn in provider.request.dependencies}
+        assert {name for name in waits if name.startswith("monitoring-vm")} == {f"monitoring-vm{end}-docker"}
+        assert provider.inputs["host"] == f"ssh://monitoring@{address}:22"
+
+
+def test_a_second_vm_leaves_all_names_as_they_were() -> None:
+    one = {key: value for key, value in TWO_VMS["docker"].items() if key != "replica"}
+    alone = {r.urn for r in deployed(TWO_VMS, docker=one).custom}
+    both = {r.urn for r in run("two-vms").custom}
+    assert alone < both
+    second = {urn.rpartition("::")[2] for urn in both - alone}
+    assert {name for name in second if "-b" not in name} == set()

@@ -23,6 +23,7 @@ VOLUME = "docker:index/volume:Volume"
 # What the mocks answer for a token, as the provider does: the id, and the secret after the equals sign.
 TOKEN = {"proxmoxve:user/token:Token": {"value": "u@pve!t=secret-value-of-a-made-token"}}
 POOL = {"proxmoxve:index/getPoolLegacy:getPoolLegacy": {"comment": "", "members": []}}
+TWO = ("two-vms", "two-hosts")
 SECRETS = {f"{PROJECT}:{secret}": KEYS.get(secret, f"secret-value-of-{secret}") for secret in Secret}
 
 
@@ -49,9 +50,8 @@ def writers(recording: Recording) -> list[Any]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_deploys(name: str, *, preview: bool) -> None:
     recording = run(name, preview=preview)
-    # Five services, each with its writer.
-    assert len(services(recording)) == 5
-    assert len(writers(recording)) == 5
+    # Five services, of which a second host has all but Grafana, each with its writer.
+    assert len(services(recording)) == len(writers(recording)) == (9 if name in TWO else 5)
     assert len(recording.of("grafana:oss/dashboard:Dashboard")) >= 3
 
 
@@ -103,14 +103,15 @@ class TestInvariants:
 
     def test_ports_are_published_on_the_bind_address_only(self, name: str) -> None:
         bind = EXAMPLES[name].get("network", {}).get("bindAddress", "127.0.0.1")
-        ports = [port for c in run(name).of(CONTAINER) for port in c.inputs.get("ports") or []]
-        assert ports
-        assert {port["ip"] for port in ports} == {bind}
+        addresses = {"a": bind, "b": "192.0.2.20"}
+        ports = [(c.name[-1], port) for c in services(run(name)) for port in c.inputs.get("ports") or []]
+        assert {host for host, _ in ports} == ({"a", "b"} if name in TWO else {"a"})
+        assert all(port["ip"] == addresses[host] for host, port in ports)
 
     def test_history_is_protected_as_the_settings_say(self, name: str) -> None:
         wanted = EXAMPLES[name].get("containers", {}).get("protectData", True)
         data = [v for v in run(name).of(VOLUME) if v.name.endswith("-data")]
-        assert len(data) == 4
+        assert len(data) == (7 if name in TWO else 4)
         for volume in data:
             assert volume.request.protect is wanted
             assert volume.request.retainOnDelete is wanted
@@ -118,7 +119,7 @@ class TestInvariants:
 
     def test_images_are_used_by_id(self, name: str) -> None:
         for container in services(run(name)):
-            assert container.inputs["image"].startswith("sha256:") or container.name == "discovery-a"
+            assert container.inputs["image"].startswith("sha256:") or "discovery" in container.name
 
     def test_no_secret_leaves_in_plain(self, name: str) -> None:
         for registration in run(name).custom:
@@ -146,7 +147,8 @@ class TestInvariants:
         configuration = "org.pve-monitoring.configuration"
         labels = {c.name: {item["label"] for item in c.inputs["labels"]} for c in services(run(name))}
         bound = {container for container, given in labels.items() if configuration in given}
-        assert bound == {"pve-exporter-a", "discovery-a", "grafana-a"}
+        more = {"pve-exporter-b", "discovery-b"} if name in TWO else set()
+        assert bound == {"pve-exporter-a", "discovery-a", "grafana-a"} | more
 
     def test_content_comes_after_the_server_and_dashboards_after_their_data(self, name: str) -> None:
         recording = run(name)
@@ -168,7 +170,7 @@ class TestInvariants:
     def test_inputs_of_providers_are_known_in_a_preview(self, name: str) -> None:
         providers = [r for r in run(name, preview=True).custom if r.type.startswith("pulumi:providers:")]
         vm = {"proxmoxve", "command"}
-        more = {"proxmox": vm, "filtered": vm, "managed": {"proxmoxve"}}.get(name, set())
+        more = {"proxmox": vm, "two-vms": vm, "filtered": vm, "managed": {"proxmoxve"}}.get(name, set())
         more |= {"command"} if EXAMPLES[name].get("hostExporters") else set()
         assert {p.type.rsplit(":", 1)[1] for p in providers} == {"docker", "grafana"} | more
         unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"

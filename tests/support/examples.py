@@ -94,6 +94,45 @@ PROXMOX: dict[str, Any] = {
     "network": {"bindAddress": "192.0.2.10"},
 }
 
+TWO_VMS: dict[str, Any] = {
+    **PROXMOX,
+    "docker": {
+        **PROXMOX["docker"],
+        "replica": {
+            "node": "pve2",
+            "vmId": 9101,
+            "address": "192.0.2.20/24",
+            "imageDatastore": "images",
+            "diskDatastore": "fast",
+        },
+    },
+    "firewall": {
+        "mode": "proxmox",
+        "monitoring": ["192.0.2.10", "192.0.2.20"],
+        "admins": ["198.51.100.0/24"],
+    },
+    "tls": {"hosts": False, "guests": False},
+    "pki": CERTIFICATES,
+}
+
+TWO_HOSTS: dict[str, Any] = {
+    **MINIMAL,
+    "docker": {
+        "target": "ssh",
+        "host": "monitoring-1.example.com",
+        "user": "deploy",
+        "replica": {"host": "monitoring-2.example.com", "address": "192.0.2.20", "gossipPort": 19094},
+    },
+    "network": {"bindAddress": "192.0.2.10", "ports": {"discovery": 18000}},
+    "firewall": {
+        "mode": "nftables",
+        "monitoring": ["192.0.2.0/24"],
+        "admins": ["198.51.100.0/24"],
+    },
+    "tls": {"hosts": False, "guests": False},
+    "pki": CERTIFICATES,
+}
+
 
 MANAGED: dict[str, Any] = {
     **MINIMAL,
@@ -162,6 +201,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "all-channels": ALL_CHANNELS,
     "lean-with-everything": LEAN_WITH_EVERYTHING,
     "proxmox": PROXMOX,
+    "two-vms": TWO_VMS,
+    "two-hosts": TWO_HOSTS,
     "managed": MANAGED,
     "filtered": FILTERED,
     "nftables": NFTABLES,

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from components.render import firewall, nftables
-from tests.support.examples import MINIMAL, NFTABLES, settings
+from tests.support.examples import MINIMAL, NFTABLES, TWO_HOSTS, settings
 
 NFT = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
 
@@ -46,6 +46,12 @@ def test_docker_rewrites_ports_only_after_they_were_looked_at() -> None:
 
 def test_nobody_is_kept_from_the_platform_while_nobody_is_named() -> None:
     assert set(files(admins=[], gateways=[])) == {"exporters"}
+
+
+def test_a_second_docker_host_reaches_the_platform_too() -> None:
+    found = nftables.files(settings(TWO_HOSTS))["platform"]
+    assert "tcp dport != { 3000, 9090, 9093, 9221, 18000, 19094 } return" in found
+    assert "ip saddr { 192.0.2.10, 192.0.2.20, 198.51.100.0/24 } return" in found
 
 
 def test_a_file_says_where_to_put_it() -> None:

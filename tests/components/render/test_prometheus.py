@@ -18,9 +18,9 @@ GRAFANA = "https://grafana.example.com"
 LINKS = {"runbook_url": None, "dashboard_url": GRAFANA}
 
 
-def rendered(name: str) -> dict[str, Any]:
+def rendered(name: str, host: str = "a") -> dict[str, Any]:
     made = settings(EXAMPLES[name])
-    document: dict[str, Any] = yaml.safe_load(render.prometheus_yml(made, plan(made)))
+    document: dict[str, Any] = yaml.safe_load(render.prometheus_yml(made, plan(made).seen_from(host)))
     return document
 
 
@@ -28,10 +28,13 @@ def jobs(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {job["job_name"]: job for job in document["scrape_configs"]}
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_prometheus_accepts_it_with_the_rules(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "host"), [*((name, "a") for name in EXAMPLES), ("two-vms", "b"), ("two-hosts", "b")]
+)
+def test_prometheus_accepts_it_with_the_rules(name: str, host: str, tmp_path: Path) -> None:
     made = settings(EXAMPLES[name])
-    (tmp_path / "prometheus.yml").write_text(render.prometheus_yml(made, plan(made)), "utf-8")
+    text = render.prometheus_yml(made, plan(made).seen_from(host))
+    (tmp_path / "prometheus.yml").write_text(text, "utf-8")
     (tmp_path / "rules").mkdir()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "remote_write_password").write_text("x", "utf-8")
@@ -157,3 +160,52 @@ def test_links_to_dashboards_lead_to_grafana() -> None:
 def test_without_a_base_url_links_are_paths_in_the_project() -> None:
     files = render.rule_files(ROOT / "rules", LINKS)
     assert "runbook_url: docs/runbooks/" in "".join(files.values())
+
+
+def test_two_prometheus_are_told_apart_in_samples_and_are_one_in_alerts() -> None:
+    for host in ("a", "b"):
+        document = rendered("two-vms", host)
+        assert document["global"]["external_labels"]["replica"] == host
+        (rule,) = document["alerting"]["alert_relabel_configs"]
+        assert rule == {"action": "labeldrop", "regex": "replica"}
+    alone = rendered("proxmox")
+    assert "external_labels" not in alone["global"]
+    assert "alert_relabel_configs" not in alone["alerting"]
+
+
+def test_each_prometheus_tells_both_alertmanagers() -> None:
+    def told(host: str) -> list[str]:
+        entries = rendered("two-vms", host)["alerting"]["alertmanagers"]
+        return [target for e in entries for group in e["static_configs"] for target in group["targets"]]
+
+    assert told("a") == ["alertmanager-a:9093", "192.0.2.20:9093"]
+    assert told("b") == ["192.0.2.10:9093", "alertmanager-b:9093"]
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_each_prometheus_asks_discovery_and_exporter_of_its_own_host(host: str) -> None:
+    found = jobs(rendered("two-vms", host))
+    urls = {config["url"] for job in found.values() for config in job.get("http_sd_configs", [])}
+    assert {url.split("//")[1].split("/")[0] for url in urls} == {f"discovery-{host}:8000"}
+    assert all(len(job.get("http_sd_configs", [0])) == 1 for job in found.values())
+    assert found["pve-node"]["relabel_configs"][-1]["replacement"] == f"pve-exporter-{host}:9221"
+
+
+def test_a_service_has_one_name_whichever_prometheus_watches_it() -> None:
+    """Else an alert about it would be two."""
+
+    def names(host: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name, job in jobs(rendered("two-vms", host)).items():
+            for group in job.get("static_configs", []):
+                instances = [group["labels"].get("instance", target) for target in group["targets"]]
+                found.setdefault(name, set()).update(instances)
+        return found
+
+    assert names("a") == names("b")
+    assert names("a")["prometheus"] == {"prometheus-a:9090", "prometheus-b:9090"}
+    assert names("a")["grafana"] == {"grafana-a:3000"}
+    (near, far) = jobs(rendered("two-vms", "b"))["discovery"]["static_configs"]
+    assert near["targets"] == ["discovery-b:8000"]
+    assert far["targets"] == ["192.0.2.10:8000"]
+    assert far["labels"] == {"cluster": "home", "instance": "discovery-a:8000"}

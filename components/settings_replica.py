@@ -1,0 +1,91 @@
+"""What two Docker hosts need: addresses by which they reach each other, ports for it, and TLS on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from components.settings_cluster import Firewall, FirewallMode
+from components.settings_docker import Docker, LocalDocker, Network, ProxmoxDocker, Replica
+from components.settings_scraping import Prometheus
+from components.settings_tls import Tls
+from components.words import problem
+
+# Tells the samples of the two Prometheus apart; alerts don't have it, or each would be two.
+REPLICA_LABEL = "replica"
+
+
+def replica_of(docker: Docker) -> Replica | None:
+    """The second of two hosts; None where there is one."""
+    return None if isinstance(docker, LocalDocker) else docker.replica
+
+
+def addresses(docker: Docker, network: Network) -> tuple[str, ...]:
+    """Addresses by which two hosts reach each other, the first one's first; empty where there is one."""
+    if isinstance(docker, LocalDocker) or docker.replica is None:
+        return ()
+    if isinstance(docker, ProxmoxDocker):
+        return tuple(vm.host for vm in (docker, docker.second()) if vm is not None)
+    return network.bind_address, docker.replica.address
+
+
+def check_replica(
+    docker: Docker, network: Network, tls: Tls, firewall: Firewall, prometheus: Prometheus
+) -> None:
+    """Refuse settings with which two hosts couldn't work together.
+
+    Raises:
+        PydanticCustomError: with what is wrong and what to write.
+    """
+    replica = replica_of(docker)
+    if replica is None:
+        return
+    faults = [
+        *_address_faults(docker, network),
+        *_port_faults(replica, network),
+        *_other_faults(addresses(docker, network), tls, firewall, prometheus),
+    ]
+    if faults:
+        raise problem("docker.replica: " + "; ".join(faults))
+
+
+def _address_faults(docker: Docker, network: Network) -> Iterator[str]:
+    """The services of the first host listen where the second reaches them."""
+    bind = ip_address(network.bind_address)
+    if isinstance(docker, ProxmoxDocker):
+        if str(bind) not in (docker.host, "0.0.0.0"):  # noqa: S104 - a comparison
+            yield (
+                f"the second VM can't reach network.bindAddress {bind}; write {docker.host}, which stands "
+                "for either VM's own address"
+            )
+    elif bind.version != 4 or bind.is_loopback or bind.is_unspecified:
+        yield (
+            f"the second host can't reach network.bindAddress {bind}; write the first host's own IPv4 address"
+        )
+    elif network.bind_address == addresses(docker, network)[1]:
+        yield f"address {bind} is network.bindAddress, the first host's own; write the second host's"
+
+
+def _port_faults(replica: Replica, network: Network) -> Iterator[str]:
+    ports = network.ports.model_dump(by_alias=True)
+    for name, port in ports.items():
+        if port is None:
+            yield f"the hosts reach each other's services, but network.ports.{name} is null; give it a port"
+        if port == replica.gossip_port:
+            yield f"gossipPort {port} is network.ports.{name} too; give it another"
+
+
+def _other_faults(
+    hosts: tuple[str, ...], tls: Tls, firewall: Firewall, prometheus: Prometheus
+) -> Iterator[str]:
+    if not tls.platform:
+        yield (
+            "what the services of two hosts tell each other crosses the network; set tls.platform: true "
+            "(python -m ops pki makes the certificate)"
+        )
+    if REPLICA_LABEL in prometheus.external_labels:
+        yield f"remove {REPLICA_LABEL} from prometheus.externalLabels: it tells the two Prometheus apart"
+    if firewall.mode is not FirewallMode.NONE:
+        for address in hosts:
+            if not any(ip_address(address) in ip_network(cidr) for cidr in firewall.monitoring):
+                yield f"firewall.monitoring lacks {address}, which scrapes too; add it"
