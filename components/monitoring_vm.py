@@ -26,12 +26,14 @@ class MonitoringVmArgs:
     Attributes:
         machine: the VM as the stack configuration describes it.
         machine_name: its name on the cluster, and the beginning of its image's.
+        setting: where the stack configuration describes it.
         token: whole API token, `user@realm!name=uuid`.
         wait: end only when Docker answers in the VM.
     """
 
     machine: ProxmoxDocker
     machine_name: str
+    setting: str
     settings: StackSettings
     token: pulumi.Input[str]
     wait: bool = True
@@ -50,8 +52,8 @@ class MonitoringVm(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringVmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._args = name, args
-        node, own_name = args.machine.node, args.settings.containers.name_prefix
-        wanted = Wanted(rights.of_machine(args.machine), (node,), args.machine, own_name)
+        machine = args.machine
+        wanted = Wanted(rights.of_machine(machine), (machine.node,), machine, args.machine_name, args.setting)
         provider = cluster_provider(f"{name}-proxmoxve", args.settings, args.token, self, wanted)
         child = pulumi.ResourceOptions(parent=self, provider=provider)
         self.vm = self._machine(self._image(child), child)
@@ -214,6 +216,7 @@ def _vm(suffix_: str, machine: ProxmoxDocker, settings: StackSettings, secrets: 
         machine=machine,
         # The image's too: on a datastore that the nodes share, two downloads would be one file.
         machine_name=f"{settings.containers.name_prefix}{suffix_}",
+        setting="docker.replica" if suffix_ else "docker",
         settings=settings,
         token=secrets[Secret.PVE_PROVISIONING_TOKEN],
     )

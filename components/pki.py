@@ -18,6 +18,8 @@ AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 397
 # Clocks of guests are wrong now and then, and a certificate of the future is refused.
 _BACKDATED = timedelta(days=1)
+# Two Alertmanagers show each other theirs, as servers and as clients.
+_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def issue(signer: Pair, names: Sequence[str], now: datetime, days: int = CERTIFI
         .public_key(key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_PURPOSES), critical=False)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(

@@ -33,12 +33,14 @@ class Wanted:
         nodes: the members that its resources name.
         machine: a VM; None for something else.
         name: of that VM.
+        setting: where the stack configuration describes it.
     """
 
     needs: tuple[Need, ...]
     nodes: tuple[str, ...] = ()
     machine: ProxmoxDocker | None = None
     name: str = ""
+    setting: str = "docker"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _of_machine(api: Api, client: Any, wanted: Wanted) -> list[str] | None:
     """What keeps the VM from being made; None where none is to be made."""
     if wanted.machine is None:
         return None
-    check = MachineCheck(api, client, wanted.machine, wanted.name)
+    check = MachineCheck(api, client, wanted.machine, wanted.name, wanted.setting)
     return None if check.made else check.problems()
 
 

@@ -41,10 +41,14 @@ class MachineCheck:
         client: what it connected to.
         machine: the VM.
         name: that it has, or is to have.
+        setting: where the stack configuration describes it.
     """
 
-    def __init__(self, api: Api, client: Any, machine: ProxmoxDocker, name: str) -> None:
+    def __init__(
+        self, api: Api, client: Any, machine: ProxmoxDocker, name: str, setting: str = "docker"
+    ) -> None:
         self._api, self._client, self._machine, self._name = api, client, machine, name
+        self._setting = setting
 
     @cached_property
     def _taken_by(self) -> dict[str, Any] | None:
@@ -72,22 +76,23 @@ class MachineCheck:
         if self._taken_by is None:
             return []
         other = f"{self._taken_by.get('name', 'another guest')} on {self._taken_by.get('node')}"
-        return [f"docker.vmId: {self._machine.vm_id} is {other}; give a free one (pvesh get /cluster/nextid)"]
+        text = f"{self._setting}.vmId: {self._machine.vm_id} is {other}; give a free one"
+        return [f"{text} (pvesh get /cluster/nextid)"]
 
     def _place(self) -> list[str]:
         node = self._machine.node
         members = {str(entry["node"]): entry for entry in self._api.call(self._client.nodes.get)}
         if node not in members:
             known = ", ".join(sorted(members)) or "none that the token sees"
-            return [f"docker.node: the cluster has no {node}; its members are {known}"]
+            return [f"{self._setting}.node: the cluster has no {node}; its members are {known}"]
         if members[node].get("status") != "online":
-            return [f"docker.node: {node} is offline; start it, or name another member"]
+            return [f"{self._setting}.node: {node} is offline; start it, or name another member"]
         found = self._api.call(self._client.nodes(node).storage.get)
         storages = {str(entry["storage"]): entry for entry in found}
         machine = self._machine
         rooms = (
-            Room("imageDatastore", machine.image_datastore, "import"),
-            Room("diskDatastore", machine.disk_datastore, "images", machine.disk_gib),
+            Room(f"{self._setting}.imageDatastore", machine.image_datastore, "import"),
+            Room(f"{self._setting}.diskDatastore", machine.disk_datastore, "images", machine.disk_gib),
         )
         return [text for room in rooms if (text := _storage_problem(room, node, storages)) is not None]
 
@@ -96,14 +101,18 @@ class MachineCheck:
         if ip_address(host).is_loopback:
             return []
         taken = any(_answers(host, port) for port in PROBED_PORTS)
-        return [f"docker.address: something answers at {host} already; give a free one"] if taken else []
+        return (
+            [f"{self._setting}.address: something answers at {host} already; give a free one"]
+            if taken
+            else []
+        )
 
 
 def _storage_problem(room: Room, node: str, storages: dict[str, dict[str, Any]]) -> str | None:
     entry = storages.get(room.storage)
     fitting = [name for name, other in sorted(storages.items()) if _fits(room, other)]
     instead = f"; {', '.join(fitting)} would do" if fitting else ""
-    where = f"docker.{room.key}: {room.storage}"
+    where = f"{room.key}: {room.storage}"
     if entry is None:
         return f"{where} is no storage of {node} that the token sees{instead}"
     if not (entry.get("active", 1) and entry.get("enabled", 1)):
