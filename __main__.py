@@ -22,7 +22,7 @@ from components.monitoring_vm import monitoring_vms
 from components.prometheus import Prometheus
 from components.pve_access import with_tokens
 from components.pve_exporter import PveExporter
-from components.service import ServiceArgs
+from components.service import ServiceArgs, one_by_one
 
 settings, given = configuration.load(Path())
 plan = topology.plan(settings)
@@ -46,11 +46,11 @@ def args(instance: topology.Instance) -> ServiceArgs:
     return ServiceArgs(instance=instance, topology=seen, host=host, settings=settings, secrets=secrets)
 
 
-discovery = [Discovery(args(instance)) for instance in plan.of(Service.DISCOVERY)]
-pve_exporter = [PveExporter(args(instance)) for instance in plan.of(Service.PVE_EXPORTER)]
-alertmanager = [Alertmanager(args(instance)) for instance in plan.of(Service.ALERTMANAGER)]
-prometheus = [Prometheus(args(instance)) for instance in plan.of(Service.PROMETHEUS)]
-grafana = [Grafana(args(instance)) for instance in plan.of(Service.GRAFANA)]
+discovery = one_by_one(Discovery, map(args, plan.of(Service.DISCOVERY)))
+pve_exporter = one_by_one(PveExporter, map(args, plan.of(Service.PVE_EXPORTER)))
+alertmanager = one_by_one(Alertmanager, map(args, plan.of(Service.ALERTMANAGER)))
+prometheus = one_by_one(Prometheus, map(args, plan.of(Service.PROMETHEUS)))
+grafana = one_by_one(Grafana, map(args, plan.of(Service.GRAFANA)))
 account = GrafanaAccount(
     "grafana-account", GrafanaAccountArgs(server=grafana[0], settings=settings, secrets=secrets)
 )

@@ -6,17 +6,17 @@ import pulumi
 
 from components import platform_tls
 from components.render import alertmanager as render
+from components.render import gossip
 from components.render import platform_tls as hops
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
+from components.topology import Instance
 
 
-def external_url(settings: StackSettings) -> str:
+def external_url(settings: StackSettings, instance: Instance) -> str:
     """URL that stands in notifications."""
-    port = settings.network.ports.alertmanager or 9093
-    return (
-        settings.alerting.external_url or f"{hops.scheme(settings)}://{settings.network.bind_address}:{port}"
-    )
+    port = instance.published_port or instance.port
+    return settings.alerting.external_url or f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
 
 
 def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:
@@ -47,16 +47,16 @@ class Alertmanager(Service):
             command=(
                 f"--config.file={render.CONFIG_FILE}",
                 f"--storage.path={render.DATA_DIR}",
-                f"--web.external-url={external_url(settings)}",
+                f"--web.external-url={external_url(settings, instance)}",
                 "--web.route-prefix=/",
-                # One instance: no gossip, no open port for it.
-                "--cluster.listen-address=",
+                *gossip.options(instance, args.topology, render.CONFIG_DIR),
                 *hops.web_config_option(settings, render.CONFIG_DIR),
             ),
             files={
                 "alertmanager.yml": render.alertmanager_yml(settings, given),
                 render.TEMPLATE_FILE: render.templates(),
                 **platform_tls.toolkit_files(args, render.CONFIG_DIR),
+                **gossip.files(instance, render.CONFIG_DIR),
             },
             secret_files={
                 **{path: args.secrets[key] for path, key in render.secret_files(settings, given).items()},
@@ -66,4 +66,4 @@ class Alertmanager(Service):
             healthcheck=_healthcheck(settings, instance.port),
         )
         super().__init__(args, spec, opts)
-        self.url = pulumi.Output.from_input(external_url(settings))
+        self.url = pulumi.Output.from_input(external_url(settings, instance))

@@ -14,7 +14,7 @@ from components.images import Service
 from components.render import tls
 from components.render.platform_tls import encrypted, scheme
 from components.settings import SCRAPE_PASSWORDS, Group, Secrets, StackSettings
-from components.topology import Topology
+from components.topology import Instance, Topology, suffix
 from dashboards import DASHBOARDS, Entry
 
 # Dashboards and rules name their data sources by these uids.
@@ -71,8 +71,8 @@ class GrafanaContent(pulumi.ComponentResource):
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._child = args.account.child_options(self)
-        self.prometheus = self._prometheus(args)
-        sources = [self.prometheus, self._alertmanager(args)]
+        self.prometheus, *others = [self._prometheus(args, i) for i in args.topology.of(Service.PROMETHEUS)]
+        sources = [self.prometheus, *others, self._alertmanager(args)]
         titles = sorted({entry.folder for entry in DASHBOARDS})
         self.folders = {title: self._folder(title) for title in titles}
         created = {e.uid: self._dashboard(e, self.folders[e.folder], sources) for e in DASHBOARDS}
@@ -88,10 +88,10 @@ class GrafanaContent(pulumi.ComponentResource):
         self.dashboards = [dashboard.uid for dashboard in created.values()]
         self.register_outputs({"dashboards": self.dashboards})
 
-    def _prometheus(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
+    def _prometheus(self, args: GrafanaContentArgs, instance: Instance) -> grafana.oss.DataSource:
         return self._data_source(
             args,
-            Service.PROMETHEUS,
+            instance,
             PROMETHEUS_UID,
             {
                 "httpMethod": "POST",
@@ -99,28 +99,30 @@ class GrafanaContent(pulumi.ComponentResource):
                 # Grafana's $__rate_interval is at least four of these.
                 "timeInterval": args.settings.prometheus.scrape_interval,
             },
-            is_default=True,
+            is_default=not suffix(instance.host),
         )
 
     def _alertmanager(self, args: GrafanaContentArgs) -> grafana.oss.DataSource:
         json_data = {"implementation": "prometheus", "handleGrafanaManagedAlerts": False}
-        return self._data_source(args, Service.ALERTMANAGER, ALERTMANAGER_UID, json_data, is_default=False)
+        # One is enough: they tell each other what is silenced.
+        first = args.topology.of(Service.ALERTMANAGER)[0]
+        return self._data_source(args, first, ALERTMANAGER_UID, json_data, is_default=False)
 
     def _data_source(
         self,
         args: GrafanaContentArgs,
-        service: Service,
+        instance: Instance,
         uid: str,
         json_data: dict[str, Any],
         *,
         is_default: bool,
     ) -> grafana.oss.DataSource:
         return grafana.oss.DataSource(
-            f"datasource-{service}",
-            type=str(service),
-            name=service.capitalize(),
-            uid=uid,
-            url=f"{scheme(args.settings)}://{args.topology.endpoints(service)[0]}",
+            f"datasource-{instance.service}{suffix(instance.host)}",
+            type=str(instance.service),
+            name=f"{instance.service.capitalize()}{suffix(instance.host)}",
+            uid=f"{uid}{suffix(instance.host)}",
+            url=f"{scheme(args.settings)}://{args.topology.endpoint(instance)}",
             access_mode="proxy",
             is_default=is_default,
             json_data_encoded=json.dumps({**json_data, **_verified(args.settings)}),

@@ -14,28 +14,26 @@ from components.render.links import link_bases
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
 from components.tls import client_secrets
+from components.topology import Instance
 
 DATA_DIR = "/prometheus"
 RULES_DIR = Path("rules")
 
 
-def external_url(settings: StackSettings) -> str:
-    """URL under which people and alerts reach Prometheus."""
-    port = settings.network.ports.prometheus or 9090
-    return (
-        settings.prometheus.external_url
-        or f"{hops.scheme(settings)}://{settings.network.bind_address}:{port}"
-    )
+def external_url(settings: StackSettings, instance: Instance) -> str:
+    """URL under which people and alerts reach a Prometheus."""
+    port = instance.published_port or instance.port
+    return settings.prometheus.external_url or f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
 
 
-def _command(settings: StackSettings) -> tuple[str, ...]:
+def _command(settings: StackSettings, instance: Instance) -> tuple[str, ...]:
     return (
         f"--config.file={render.CONFIG_FILE}",
         # Configuration and rules come by the volume; Prometheus looks at them by itself and never restarts.
         "--config.auto-reload",
         "--config.auto-reload-interval=10s",
         f"--storage.tsdb.path={DATA_DIR}",
-        f"--web.external-url={external_url(settings)}",
+        f"--web.external-url={external_url(settings, instance)}",
         "--web.route-prefix=/",
         *hops.web_config_option(settings, render.CONFIG_DIR),
     )
@@ -71,7 +69,7 @@ class Prometheus(Service):
         spec = ServiceSpec(
             config_dir=render.CONFIG_DIR,
             data_dir=DATA_DIR,
-            command=_command(settings),
+            command=_command(settings, args.instance),
             files={
                 "prometheus.yml": render.prometheus_yml(settings, args.topology),
                 **{f"rules/{name}": text for name, text in rules.items()},
@@ -86,4 +84,4 @@ class Prometheus(Service):
             healthcheck=_healthcheck(settings, args.instance.port),
         )
         super().__init__(args, spec, opts)
-        self.url = pulumi.Output.from_input(external_url(settings))
+        self.url = pulumi.Output.from_input(external_url(settings, args.instance))

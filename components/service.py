@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import pulumi
 import pulumi_docker as docker
@@ -19,13 +20,19 @@ from components.topology import Instance, Topology
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """Arguments of every service's component."""
+    """Arguments of every service's component.
+
+    Attributes:
+        topology: as the instance's host sees it.
+        after: its container comes when they are well.
+    """
 
     instance: Instance
     topology: Topology
     host: DockerHost
     settings: StackSettings
     secrets: Secrets
+    after: Sequence[pulumi.Resource] = ()
 
     @property
     def networks(self) -> list[pulumi.Input[str]]:
@@ -111,7 +118,9 @@ class Service(pulumi.ComponentResource):
                 read_only=spec.read_only,
             ),
             args.settings,
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[config.written])),
+            pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=[config.written, *args.after])
+            ),
         )
         self.container_name = self.container.name
         self.register_outputs({"container_name": self.container_name})
@@ -132,3 +141,14 @@ class Service(pulumi.ComponentResource):
             ),
         )
         return volume.name
+
+
+_Made = TypeVar("_Made", bound=Service)
+
+
+def one_by_one(component: Callable[[ServiceArgs], _Made], args: Iterable[ServiceArgs]) -> list[_Made]:
+    """Instances of a service, each when the one before is well: no `up` takes all of them away at once."""
+    made: list[_Made] = []
+    for each in args:
+        made.append(component(replace(each, after=[service.container for service in made])))
+    return made

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from lab import trust
 from lab.apply_docker import Note
 from lab.apply_grafana_alerting import AlertingApplier
 
@@ -36,6 +37,9 @@ class GrafanaApplier:
             user, _, password = inputs["auth"].partition(":")
             self._session.auth = (user, password)
         self._url = inputs["url"]
+        if inputs.get("caCert"):
+            auth, self._session = self._session.auth, trust.session(inputs["caCert"])
+            self._session.auth = auth
         return {}
 
     def _no_account(self, name: str, _inputs: dict[str, Any]) -> dict[str, Any]:
@@ -73,13 +77,17 @@ class GrafanaApplier:
             "url": inputs["url"],
             "access": inputs["accessMode"],
             "isDefault": inputs["isDefault"],
+            "basicAuth": inputs["basicAuthEnabled"],
+            "basicAuthUser": inputs.get("basicAuthUsername", ""),
             "jsonData": json.loads(inputs["jsonDataEncoded"]),
         }
         exists = self._call("GET", f"/api/datasources/uid/{uid}")
         unchanged = exists.ok and {k: exists.json().get(k) for k in body} == body
-        if not unchanged:
+        secure = json.loads(inputs.get("secureJsonDataEncoded", "{}"))
+        # Grafana never tells a secret again: whether it is another one isn't known, so it is always given.
+        if not unchanged or secure:
             path = f"/api/datasources/uid/{uid}" if exists.ok else "/api/datasources"
-            self._must("PUT" if exists.ok else "POST", path, body)
+            self._must("PUT" if exists.ok else "POST", path, {**body, "secureJsonData": secure})
         self._note(name, changed=not unchanged)
         return {"id": uid, "uid": uid}
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import requests
 
 from components.images import Service
+from components.render.platform_tls import scheme
 from ops import dashboard_bench, discovery_bench, docker_daemon, rule_bench
 from ops.console import OpsError, console, note, step
 from ops.discovery_pair import until
 from ops.figures import Figure, table_of
+from ops.platform_client import Clients
 from ops.pulumi_cli import ROOT
 from ops.stack import Stack, lab_of, load, parts
 
@@ -113,11 +114,13 @@ def _settle() -> None:
 
 
 def _prometheus(stack: Stack) -> str:
-    return f"http://{stack.settings.network.bind_address}:{stack.settings.network.ports.prometheus}"
+    network = stack.settings.network
+    return f"{scheme(stack.settings)}://{network.bind_address}:{network.ports.prometheus}"
 
 
 def _get(stack: Stack, path: str, **parameters: str) -> Any:
-    response = requests.get(f"{_prometheus(stack)}{path}", params=parameters, timeout=15)
+    url = _prometheus(stack)
+    response = Clients(stack).of(url).get(f"{url}{path}", params=parameters, timeout=15)
     response.raise_for_status()
     return response.json()["data"]
 

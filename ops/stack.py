@@ -15,6 +15,7 @@ from docker.errors import NotFound
 from components import images
 from components.images import Service
 from components.render import grafana as grafana_render
+from components.render.platform_tls import scheme
 from components.settings import PROJECT, StackSettings, parse, validate
 from components.topology import Instance, Topology, plan
 from lab import environment as lab_environment
@@ -29,11 +30,16 @@ LAB_GRAFANA_PASSWORD = "lab-admin"  # noqa: S105
 
 @dataclass(frozen=True)
 class Stack:
-    """Name, settings and topology of a stack."""
+    """Name, settings and topology of a stack.
+
+    Attributes:
+        file: that its config is in, if not in the project's directory.
+    """
 
     name: str
     settings: StackSettings
     topology: Topology
+    file: Path | None = None
 
     def image_references(self) -> list[str]:
         """Every image that the stack runs or builds from, the base of a build first."""
@@ -77,7 +83,7 @@ def load(name: str, file: Path | None = None) -> Stack:
         components.settings.SettingsError: with all problems.
     """
     settings = validate(*_values(file or stack_file(name)), ROOT)
-    return Stack(name, settings, plan(settings))
+    return Stack(name, settings, plan(settings), file)
 
 
 def without_certificates(name: str) -> StackSettings:
@@ -152,4 +158,4 @@ def _url(instance: Instance, settings: StackSettings) -> str | None:
         return None
     if instance.service is Service.GRAFANA:
         return grafana_render.external_url(settings)
-    return f"http://{settings.network.bind_address}:{instance.published_port}"
+    return f"{scheme(settings)}://{settings.network.bind_address}:{instance.published_port}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from components.render import to_yaml
+from components.render.platform_tls import CERTIFICATE_FILE, KEY_FILE
 from components.render.tls import CA_FILE
 from components.settings import Group
 from components.topology import GOSSIP_PORT, Instance, Topology
 
 # Below the configuration directory.
-CERTIFICATE_FILE = "tls/server.pem"
-KEY_FILE = "secrets/tls_key"
 TLS_CONFIG_FILE = "tls/gossip.yml"
 
 
@@ -34,6 +33,11 @@ def options(instance: Instance, topology: Topology, directory: str) -> tuple[str
 
 def _address(instance: Instance, topology: Topology) -> str:
     return f"{topology.host(instance.host).address}:{instance.gossip_port}"
+
+
+def files(instance: Instance, directory: str) -> dict[str, str]:
+    """Files that its gossip takes besides those of its own server, by path below the directory."""
+    return {} if instance.gossip_port is None else {TLS_CONFIG_FILE: tls_config(directory)}
 
 
 def tls_config(directory: str) -> str:

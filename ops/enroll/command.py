@@ -199,7 +199,7 @@ def main(
         Choice(tuple(vm or ()), tuple(tag or ()), missing, again),
         Options(yes, dry_run, timeout, patience),
         tokens.read_token(token_file),
-        watch_of(chosen.settings, prometheus, discovery),
+        watch_of(chosen, prometheus, discovery),
         # The simulated members have no names outside of Docker.
         chosen.settings.cluster.endpoints if lab is None else [lab.api_url],
         None if dry_run else guest_server(chosen),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
+from components.render.platform_tls import scheme
 from components.settings import SshDocker, StackSettings
+from ops.platform_client import Clients
+from ops.stack import Stack
 
 TIMEOUT_SECONDS = 10
 _JOBS = "windows|linux"
@@ -15,23 +19,28 @@ _JOBS = "windows|linux"
 
 @dataclass(frozen=True)
 class Watch:
-    """Where Prometheus and discovery are asked; None for one that isn't reached from here."""
+    """Where Prometheus and discovery are asked; None for one that isn't reached from here.
+
+    Attributes:
+        client: gives the HTTP client for a URL.
+    """
 
     cluster: str
     prometheus: str | None
     discovery: str | None
+    client: Callable[[str], requests.Session] = lambda _: requests.Session()
 
     def up(self) -> dict[int, bool] | None:
         """By VMID, whether the exporter answered last; None if Prometheus doesn't answer."""
         expression = f'max by (vm_id) (up{{job=~"{_JOBS}",vm_id!="",cluster="{self.cluster}"}})'
-        answer = _get(self.prometheus, "/api/v1/query", query=expression)
+        answer = self._get(self.prometheus, "/api/v1/query", query=expression)
         if answer is None:
             return None
         return {int(one["metric"]["vm_id"]): one["value"][1] == "1" for one in answer["data"]["result"]}
 
     def reasons(self) -> dict[int, str]:
         """By VMID, why a running guest is no target; empty if discovery doesn't answer."""
-        answer = _get(self.discovery, "/guests")
+        answer = self._get(self.discovery, "/guests")
         return (
             {}
             if answer is None
@@ -42,7 +51,7 @@ class Watch:
         """What is missing until the exporter answers Prometheus."""
         if reason := self.reasons().get(vmid):
             return f"discovery gives no target for it: {reason} (dashboard Coverage says what to do)"
-        answer = _get(self.prometheus, "/api/v1/targets", state="active")
+        answer = self._get(self.prometheus, "/api/v1/targets", state="active")
         targets: list[dict[str, Any]] = [] if answer is None else answer["data"]["activeTargets"]
         for target in targets:
             labels = target["labels"]
@@ -50,25 +59,26 @@ class Watch:
                 return f"{target['scrapeUrl']}: {target['lastError'] or 'not asked yet'}; a firewall between?"
         return "Prometheus has no target for it yet"
 
+    def _get(self, base: str | None, path: str, **parameters: str) -> Any:
+        if base is None:
+            return None
+        try:
+            response = self.client(base).get(f"{base}{path}", params=parameters, timeout=TIMEOUT_SECONDS)
+            response.raise_for_status()
+            return response.json()
+        except (requests.RequestException, ValueError):
+            return None
 
-def _get(base: str | None, path: str, **parameters: str) -> Any:
-    if base is None:
-        return None
-    try:
-        response = requests.get(f"{base}{path}", params=parameters, timeout=TIMEOUT_SECONDS)
-        response.raise_for_status()
-        return response.json()
-    except (requests.RequestException, ValueError):
-        return None
 
-
-def watch_of(settings: StackSettings, prometheus: str | None, discovery: str | None) -> Watch:
+def watch_of(stack: Stack, prometheus: str | None, discovery: str | None) -> Watch:
     """Where a stack's Prometheus and discovery are reached: as given, or at their published ports."""
+    settings = stack.settings
     ports = settings.network.ports
     return Watch(
         settings.cluster.name,
         prometheus or _published(settings, ports.prometheus),
         discovery or _published(settings, ports.discovery),
+        Clients(stack).of,
     )
 
 
@@ -80,4 +90,5 @@ def _published(settings: StackSettings, port: int | None) -> str | None:
         address = settings.docker.host if address == "0.0.0.0" else address  # noqa: S104 - a comparison
     elif address == "0.0.0.0":  # noqa: S104 - a comparison
         address = "127.0.0.1"
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    host = f"[{address}]" if ":" in address else address
+    return f"{scheme(settings)}://{host}:{port}"

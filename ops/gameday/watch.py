@@ -12,9 +12,11 @@ from typing import Any
 import requests
 
 from components.images import Service
+from components.render.platform_tls import scheme
 from lab.cluster.client import LabClient, LabError
 from ops.console import OpsError
 from ops.gameday.course import Mail, Message, Raised, Sample
+from ops.platform_client import Clients
 from ops.stack import Stack
 
 _TIMEOUT_S = 5
@@ -111,4 +113,7 @@ def watcher(stack: Stack, lab: LabClient) -> Watcher:
     ports, bind = stack.settings.network.ports, stack.settings.network.bind_address
     if ports.prometheus is None or ports.alertmanager is None:
         raise OpsError(f"{Service.PROMETHEUS} and {Service.ALERTMANAGER} have to be published: network.ports")
-    return Watcher(f"http://{bind}:{ports.prometheus}", f"http://{bind}:{ports.alertmanager}", lab)
+    prometheus, alertmanager = (
+        f"{scheme(stack.settings)}://{bind}:{port}" for port in (ports.prometheus, ports.alertmanager)
+    )
+    return Watcher(prometheus, alertmanager, lab, Clients(stack).of(prometheus))

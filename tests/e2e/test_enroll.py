@@ -29,7 +29,7 @@ def order(platform: Platform, choice: Choice, *, dry_run: bool = False) -> Order
     stack = load(platform.name, platform.stack_file)
     token = Token.parse(f"{ENROLLER.id}={ENROLLER.secret}")
     options = Options(yes=True, dry_run=dry_run, timeout=30, patience=45)
-    watch = watch_of(stack.settings, None, None)
+    watch = watch_of(stack, None, None)
     return Order(stack, choice, options, token, watch, [platform.lab.api_url])
 
 

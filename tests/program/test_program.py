@@ -211,6 +211,61 @@ def _datasource_uids(value: Any) -> list[str]:
     return [uid for item in value for uid in _datasource_uids(item)] if isinstance(value, list) else []
 
 
+@pytest.mark.parametrize("name", TWO)
+class TestTwoHosts:
+    """What holds where there are two Docker hosts."""
+
+    def test_what_is_on_a_host_uses_the_docker_of_that_host(self, name: str) -> None:
+        recording = run(name)
+        for registration in recording.custom:
+            if registration.type.startswith("docker:"):
+                host = "b" if "b" in registration.name.split("-") else "a"
+                assert f"::host-{host}-docker::" in registration.request.provider, registration.name
+
+    def test_a_service_of_the_second_host_starts_when_the_firsts_is_well(self, name: str) -> None:
+        recording = run(name)
+        for container in services(recording):
+            waits = {urn.rpartition("::")[2] for urn in container.request.dependencies}
+            other = f"{container.name[:-1]}a"
+            assert (other in waits) is (container.name[-1] == "b"), container.name
+
+    def test_every_port_but_grafanas_is_published_on_both(self, name: str) -> None:
+        published: dict[str, set[int]] = {"a": set(), "b": set()}
+        for container in services(run(name)):
+            published[container.name[-1]] |= {port["external"] for port in container.inputs["ports"]}
+        assert published["a"] - published["b"] == {3000}
+        assert published["b"] < published["a"]
+
+    def test_both_alertmanagers_speak_to_each_other(self, name: str) -> None:
+        recording = run(name)
+        for own, other in (("a", "b"), ("b", "a")):
+            container = recording.named(f"alertmanager-{own}")
+            options = dict(
+                option.split("=", 1)
+                for option in container.inputs["command"]
+                if option.startswith("--cluster")
+            )
+            peer = recording.named(f"alertmanager-{other}").inputs["command"]
+            assert f"--cluster.advertise-address={options['--cluster.peer']}" in peer
+            internal = {port["internal"] for port in container.inputs["ports"]}
+            assert internal == {9093, 9094}
+            uploads = recording.named(f"alertmanager-{own}-config-writer").inputs["uploads"]
+            assert "/payload/tls/gossip.yml" in {upload["file"] for upload in uploads}
+
+    def test_grafana_reads_both_prometheus_and_begins_with_its_own(self, name: str) -> None:
+        sources = {r.name: r.inputs for r in run(name).of("grafana:oss/dataSource:DataSource")}
+        assert set(sources) == {"datasource-prometheus", "datasource-prometheus-b", "datasource-alertmanager"}
+        first, second = sources["datasource-prometheus"], sources["datasource-prometheus-b"]
+        assert (first["url"], first["isDefault"]) == ("https://prometheus-a:9090", True)
+        assert (second["url"], second["isDefault"]) == ("https://192.0.2.20:9090", False)
+        assert (first["uid"], second["uid"]) == ("prometheus", "prometheus-b")
+
+    def test_links_in_alerts_lead_to_the_prometheus_that_raised_them(self, name: str) -> None:
+        for host, address in (("a", "192.0.2.10"), ("b", "192.0.2.20")):
+            command = run(name).named(f"prometheus-{host}").inputs["command"]
+            assert f"--web.external-url=https://{address}:9090" in command
+
+
 def test_the_writers_failure_fails_the_deployment_with_what_it_said() -> None:
     config = {f"{PROJECT}:{key}": value for key, value in EXAMPLES["minimal"].items()}
     said = {CONTAINER: {"exitCode": 1, "containerLogs": "cp: write error: No space left on device\n"}}

@@ -64,12 +64,16 @@ class Platform:
         directory: for its stack file and state.
         offset: added to the development stack's ports.
         changes: values that differ from the development stack, by dotted key.
+        scheme: of the platform's own servers.
+        session: what they are asked with.
     """
 
     name: str
     directory: Path
     offset: int = PORT_OFFSET
     changes: dict[str, Any] = field(default_factory=dict)
+    scheme: str = "http"
+    session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
         self.client = docker.from_env(timeout=300)
@@ -207,10 +211,10 @@ class Platform:
         return self.container(service).logs().decode(errors="replace")
 
     def url(self, service: Service) -> str:
-        return f"http://127.0.0.1:{CONTAINER_PORTS[service] + self.offset}"
+        return f"{self.scheme}://127.0.0.1:{CONTAINER_PORTS[service] + self.offset}"
 
     def get(self, service: Service, path: str, **parameters: Any) -> Any:
-        response = requests.get(f"{self.url(service)}{path}", params=parameters, timeout=15)
+        response = self.session.get(f"{self.url(service)}{path}", params=parameters, timeout=15)
         response.raise_for_status()
         return response.json()
 

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from components.pve_api import Refused, Token
+from components.topology import plan
 from ops.console import OpsError
 from ops.enroll import token
 from ops.enroll.systems import LINUX, WINDOWS, system_of
 from ops.enroll.watch import Watch, watch_of
 from ops.pulumi_cli import ROOT
+from ops.stack import Stack
 from tests.support.examples import EXAMPLES, MINIMAL, settings
 
 SECRET = "7d3a5e90-1c64-4f28-a0b9-e58d2c7f6134"
@@ -145,13 +147,15 @@ def test_nobody_answers() -> None:
 
 def test_they_are_asked_where_they_are_published() -> None:
     def urls(values: dict[str, Any]) -> tuple[str | None, str | None]:
-        found = watch_of(settings(values), None, None)
+        made = settings(values)
+        found = watch_of(Stack("test", made, plan(made)), None, None)
         return found.prometheus, found.discovery
 
     assert urls(MINIMAL) == ("http://127.0.0.1:9090", "http://127.0.0.1:8000")
-    assert urls(EXAMPLES["production"]) == ("http://192.0.2.10:9090", None)
+    assert urls(EXAMPLES["production"]) == ("https://192.0.2.10:9090", None)
     everywhere = {"bindAddress": "0.0.0.0"}  # noqa: S104
     assert urls({**MINIMAL, "network": everywhere})[0] == "http://127.0.0.1:9090"
     assert urls({**MINIMAL, "network": {"bindAddress": "2001:db8::1"}})[0] == "http://[2001:db8::1]:9090"
-    given = watch_of(settings(MINIMAL), "https://prometheus.example.com", None)
+    made = settings(MINIMAL)
+    given = watch_of(Stack("test", made, plan(made)), "https://prometheus.example.com", None)
     assert given.prometheus == "https://prometheus.example.com"

@@ -35,7 +35,16 @@ def main() -> int:
         _LOG.error("can't start: %s", error)
         return 1
     _announce(settings)
-    uvicorn.run(application, host="0.0.0.0", port=settings.http_port, access_log=False, log_config=None)
+    certificate, key = settings.certificate or (None, None)
+    uvicorn.run(
+        application,
+        host="0.0.0.0",
+        port=settings.http_port,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        access_log=False,
+        log_config=None,
+    )
     return 0
 
 

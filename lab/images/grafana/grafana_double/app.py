@@ -173,7 +173,10 @@ def _own_routes(server: Server) -> Iterable[Route]:
     """The routes about the server itself."""
     health = {"commit": COMMIT, "database": "ok", "version": VERSION}
 
-    def metrics(_: Call) -> Response:
+    def metrics(call: Call) -> Response:
+        wanted = server.settings.metrics_login
+        if wanted is not None and auth.basic_login(call.headers.get("authorization")) != wanted:
+            return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="Grafana"'})
         return Response(server.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return (

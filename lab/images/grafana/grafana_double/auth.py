@@ -55,7 +55,7 @@ def identify(store: Store, settings: Settings, authorization: str | None) -> Ide
         raise public(401, "auth.unauthorized", "Unauthorized")
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "basic":
-        return _by_password(store, credentials)
+        return _by_password(store, authorization)
     if scheme.lower() == "bearer":
         return _by_token(store, credentials)
     raise public(401, "auth.unauthorized", "Unauthorized")
@@ -79,15 +79,27 @@ def allowed(identity: Identity, access: Literal["read", "write", "page", "open"]
     return access != "write" or identity.role != "Viewer"
 
 
+def basic_login(authorization: str | None) -> tuple[str, str] | None:
+    """User and password of an Authorization header; None if it holds none."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        login, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return login, password
+
+
 def _password_hash(password: str, salt: str) -> str:
     return hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), _ROUNDS).hex()
 
 
-def _by_password(store: Store, credentials: str) -> Identity:
-    try:
-        login, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise public(401, "auth.unauthorized", "Unauthorized") from error
+def _by_password(store: Store, authorization: str) -> Identity:
+    said = basic_login(authorization)
+    if said is None:
+        raise public(401, "auth.unauthorized", "Unauthorized")
+    login, password = said
     user = store.get(USER, login)
     given = _password_hash(password, user["salt"] if user else "")
     if user is None or not hmac.compare_digest(given, user["hash"]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,9 @@ class DataSourceClient:
     """HTTP to data sources; safe to use from several threads."""
 
     def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False, transport=transport)
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._clients: dict[str | None, httpx.Client] = {}
 
     def send(
         self,
@@ -36,13 +40,33 @@ class DataSourceClient:
         Raises:
             httpx.HTTPError, httpx.InvalidURL: no answer.
         """
-        return self._client.request(
+        own = bool(source["jsonData"].get("tlsAuthWithCACert"))
+        name = source["jsonData"].get("serverName") if own else None
+        return self._trusting(source["secureJsonData"].get("tlsCACert", "") if own else None).request(
             method,
             f"{source['url'].rstrip('/')}/{path.lstrip('/')}",
             content=content,
             headers={**(headers or {}), **own_headers(source)},
             auth=_basic_auth(source),
+            # The name that is asked for, and that the certificate must have.
+            extensions={"sni_hostname": name} if name else None,
         )
+
+    def _trusting(self, authority: str | None) -> httpx.Client:
+        """The client that trusts an authority (PEM) alone; None for those that the system trusts.
+
+        Raises:
+            httpx.HTTPError: what is given as authority is none.
+        """
+        with self._lock:
+            if authority not in self._clients:
+                self._clients[authority] = httpx.Client(
+                    timeout=TIMEOUT_S,
+                    trust_env=False,
+                    transport=self._transport,
+                    verify=True if authority is None else _context(authority),
+                )
+            return self._clients[authority]
 
     def instant_query(self, source: Document, expression: str) -> list[dict[str, Any]]:
         """The result of a PromQL query at this moment: a list of {"metric": …, "value": [time, text]}.
@@ -64,7 +88,17 @@ class DataSourceClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for client in self._clients.values():
+            client.close()
+
+
+def _context(authority: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=authority)
+    except ValueError:
+        raise httpx.ConnectError("tlsCACert holds no certificate in PEM") from None
+    return context
 
 
 def own_headers(source: Document) -> dict[str, str]:

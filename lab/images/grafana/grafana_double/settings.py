@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,14 @@ DEFAULT_CONFIG = "/etc/grafana/grafana.ini"
 _DEFAULTS = {
     ("paths", "data"): "/var/lib/grafana",
     ("server", "http_port"): "3000",
+    ("server", "protocol"): "http",
+    ("server", "cert_file"): "",
+    ("server", "cert_key"): "",
     ("server", "root_url"): "http://localhost:3000/",
     ("security", "admin_user"): "admin",
     ("security", "admin_password"): "admin",
+    ("metrics", "basic_auth_username"): "",
+    ("metrics", "basic_auth_password"): "",
     ("auth.anonymous", "enabled"): "false",
     ("auth.anonymous", "org_role"): "Viewer",
 }
@@ -42,6 +48,8 @@ class Settings:
         root_url: the address that people use, with a trailing slash or not.
         admin_user: login of the first user.
         admin_password: its password at the very first start; later the data directory has it.
+        certificate: files of certificate and key, None for plain HTTP.
+        metrics_login: user and password that /metrics takes, None for no password.
         anonymous_role: role of callers without credentials, None to refuse them.
         without_effect: names of given settings that have no effect in this stand-in.
     """
@@ -51,6 +59,8 @@ class Settings:
     root_url: str
     admin_user: str
     admin_password: str
+    certificate: tuple[Path, Path] | None = None
+    metrics_login: tuple[str, str] | None = None
     anonymous_role: str | None = None
     without_effect: tuple[str, ...] = ()
 
@@ -77,6 +87,8 @@ def load(environment: Mapping[str, str]) -> Settings:
         root_url=chosen["server", "root_url"],
         admin_user=_filled(chosen, "admin_user"),
         admin_password=_filled(chosen, "admin_password"),
+        certificate=_certificate(chosen),
+        metrics_login=_metrics_login(chosen),
         anonymous_role=_anonymous_role(chosen),
         without_effect=_without_effect(values, variables),
     )
@@ -161,6 +173,27 @@ def _filled(chosen: Mapping[tuple[str, str], str], key: str) -> str:
     if not value:
         raise SettingsError(f"[security] {key} is empty: give it, or leave it out for the default")
     return value
+
+
+def _certificate(chosen: Mapping[tuple[str, str], str]) -> tuple[Path, Path] | None:
+    protocol = chosen["server", "protocol"]
+    if protocol not in ("http", "https"):
+        raise SettingsError(f"[server] protocol: {protocol!r} is not imitated, give http or https")
+    if protocol == "http":
+        return None
+    files = Path(chosen["server", "cert_file"]), Path(chosen["server", "cert_key"])
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files, password="")
+    except OSError as error:
+        names = " and ".join(map(str, files))
+        raise SettingsError(f"[server] cert_file, cert_key: can't use {names}: {error.strerror}") from None
+    return files
+
+
+def _metrics_login(chosen: Mapping[tuple[str, str], str]) -> tuple[str, str] | None:
+    # Grafana asks for them only where both are given.
+    user, password = chosen["metrics", "basic_auth_username"], chosen["metrics", "basic_auth_password"]
+    return (user, password) if user and password else None
 
 
 def _anonymous_role(chosen: Mapping[tuple[str, str], str]) -> str | None:
