@@ -36,6 +36,10 @@ drift: .venv/.ready ## Compare the program with what really runs; exit 2 where t
 guests: .venv/.ready ## Write the installers for guests, of STACK, into build/guests
 	@$(PYTHON) -m ops guests
 
+.PHONY: pki
+pki: .venv/.ready ## Make the certificates, keys and passwords that STACK lacks; renew: python -m ops pki renew
+	@$(PYTHON) -m ops pki
+
 .PHONY: test
 test: .venv/.ready ## Lint, types and all layers of tests
 	@$(PYTHON) -m ops test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -76,31 +77,28 @@ def renew(
     no_up: NoUp = False,
 ) -> None:
     """Make new certificates and keys, and bring the stack up with them."""
-    name, chosen = stack or context.obj, tuple(who or HOLDERS)
-    cli, work = _begin(name)
+    cli, work = _begin(stack or context.obj)
+    chosen = tuple(who or work.names)
     if authority:
         work.new_authority("renewed; the former one stays trusted until: python -m ops pki forget")
     else:
         work.mend_authority()
     work.complete(chosen, passwords=passwords)
     _show(work, "What will be renewed")
-    if passwords and Group.GUESTS in chosen:
-        note("guests answer Prometheus with the new password only after they were enrolled again")
     _finish(cli, work, yes=yes, no_up=no_up)
-    if Group.GUESTS in chosen:
-        _tell_guests(work, passwords=passwords)
+    _tell(work, chosen, passwords=passwords)
 
 
 @app.command()
 def forget(context: typer.Context, *, stack: StackName = None, yes: Yes = False, no_up: NoUp = False) -> None:
-    """Trust no former authority any more, after all that it signed was renewed."""
+    """Former authorities and passwords are good no longer: when every guest has what was renewed."""
     cli, work = _begin(stack or context.obj)
     work.forget()
     if not work.reasons:
-        console.print("There is one authority only; nothing was changed.")
+        console.print("There is nothing former; nothing was changed.")
         return
     _show(work, "What will be forgotten")
-    note("guests that were not enrolled since the authority was renewed are lost to Prometheus by this")
+    note("guests that were not enrolled since that was renewed are lost to Prometheus until they are")
     _finish(cli, work, yes=yes, no_up=no_up)
 
 
@@ -176,15 +174,19 @@ def _up(cli: pulumi_cli.Pulumi, name: str, docker: object, *, yes: bool) -> None
         )
 
 
-def _tell_guests(work: Work, *, passwords: bool) -> None:
+def _tell(work: Work, chosen: Collection[str], *, passwords: bool) -> None:
+    """What is left to do by people."""
     former = work.held.certificates.get(Group.GUESTS)
-    if passwords:
-        console.print("Left to do: guests are down in Prometheus' eyes until they have the new password.")
-    elif former is not None:
+    if Group.GUESTS in chosen and former is not None:
+        what = "certificate and password" if passwords else "certificate"
         console.print(
-            f"Left to do: guests keep their former certificate, which ends on {pki.expiry(former):%Y-%m-%d}."
+            f"Left to do: guests keep their former {what} until they are enrolled again, which has to be "
+            f"before {pki.expiry(former):%Y-%m-%d}:\n"
+            f"  make guests STACK={work.stack}, and distribute the installers, or\n"
+            f"  python -m ops enroll --stack {work.stack} --tag TAG --again"
         )
-    console.print(
-        f"  make guests STACK={work.stack}, and distribute the installers, or\n"
-        f"  python -m ops enroll --stack {work.stack} --tag TAG --again"
-    )
+    if passwords or len(work.authorities) > 1:
+        console.print(
+            "When every host and guest has what is new, former authorities and passwords can go:\n"
+            f"  python -m ops pki forget --stack {work.stack}"
+        )

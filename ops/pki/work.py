@@ -8,6 +8,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 
 from components import pki
+from components.render import tls
 from components.settings import HOLDERS, SCRAPE_PASSWORDS, TLS_KEYS, Group, Secret
 from ops.console import OpsError
 from ops.pki.held import CA, Held
@@ -23,7 +24,7 @@ class Work:
 
     Attributes:
         stack: its name, which the authority bears.
-        names: what each certificate is made out to.
+        names: what each certificate is made out to; others aren't made here.
         reasons: what people are told: what is made, and why.
         certificates: new ones by key of the setting `pki`.
         secrets: new private keys and passwords.
@@ -80,22 +81,25 @@ class Work:
         self.reasons.append(("authority", why))
 
     def forget(self) -> None:
-        """Trust the authority that signs alone.
+        """Trust the authority that signs alone, and let in with the newest passwords alone.
 
         Raises:
-            OpsError: a certificate of the stack would be left without one.
+            OpsError: a certificate of the stack would be left without an authority.
         """
+        for group in Group:
+            *former_passwords, newest = self._passwords(group) or [""]
+            if former_passwords:
+                self.secrets[SCRAPE_PASSWORDS[group]] = newest
+                self.reasons.append((f"password of {group}", "the former one isn't good any more"))
         first, *former = self.authorities or [""]
-        if not former:
-            return
-        left = [name for name, text in self._leaves() if not pki.signed_by(text, first)]
+        left = [name for name, text in self._leaves() if former and not pki.signed_by(text, first)]
         if left:
             raise OpsError(
                 f"a former authority signed what is in use: {', '.join(left)}; first run: python -m ops pki "
-                f"renew {' '.join(left)}"
+                f"renew {' '.join(left)}. Nothing was changed"
             )
-        self._trust([first])
         for one in former:
+            self._trust([first])
             end = f"{pki.expiry(one):%Y-%m-%d}"
             self.reasons.append(("authority", f"{pki.issuer(one)} (until {end}) isn't trusted any more"))
 
@@ -121,15 +125,16 @@ class Work:
         Raises:
             OpsError: there is nothing to sign with.
         """
-        for holder in HOLDERS:
+        for holder in self.names:
             why = "renewed" if holder in renewed else self._unfit(holder)
             if why is not None:
                 self._issue(holder, why)
         for group in Group:
-            why = "renewed" if passwords and group in renewed else self._unfit_password(group)
-            if why is not None:
+            if (why := self._unfit_password(group)) is not None:
                 self.secrets[SCRAPE_PASSWORDS[group]] = token_urlsafe(_PASSWORD_BYTES)
                 self.reasons.append((f"password of {group}", why))
+            elif passwords and group in renewed:
+                self._renew_password(group)
 
     def _unfit(self, holder: str) -> str | None:
         """Why a certificate can't stay; None if it can."""
@@ -165,12 +170,23 @@ class Work:
         self.certificates[holder], self.secrets[TLS_KEYS[holder]] = pair.certificate, pair.key
         self.reasons.append((f"certificate of {holder}", why))
 
+    def _passwords(self, group: Group) -> list[str]:
+        return tls.accepted(self.held.secrets.get(SCRAPE_PASSWORDS[group], ""))
+
     def _unfit_password(self, group: Group) -> str | None:
-        password = self.held.secrets.get(SCRAPE_PASSWORDS[group])
-        if password is None:
-            return "there was none"
-        too_long = len(password.encode()) > _LONGEST_PASSWORD
-        return f"it had more than {_LONGEST_PASSWORD} bytes, which bcrypt can't take" if too_long else None
+        passwords = self._passwords(group)
+        too_long = any(len(password.encode()) > _LONGEST_PASSWORD for password in passwords)
+        if too_long:
+            return f"it had more than {_LONGEST_PASSWORD} bytes, which bcrypt can't take"
+        return None if passwords else "there was none"
+
+    def _renew_password(self, group: Group) -> None:
+        new, why = token_urlsafe(_PASSWORD_BYTES), "renewed"
+        if group is not Group.PLATFORM:
+            # Exporters accept both, and are asked with the former one until all of them have the new one.
+            new, why = f"{self._passwords(group)[0]} {new}", "renewed; both are good until: ops pki forget"
+        self.secrets[SCRAPE_PASSWORDS[group]] = new
+        self.reasons.append((f"password of {group}", why))
 
 
 def _readable(certificate: str) -> bool:

@@ -8,6 +8,8 @@ import yaml
 
 from components.render import tls
 from components.settings import Group
+from tests.support.examples import EXAMPLES, settings
+from tests.support.pki import CERTIFICATES
 
 OLD, NEW = "the-old-password", "the-new-password"
 
@@ -65,3 +67,40 @@ def test_the_platform_knows_one_user() -> None:
     assert list(config["basic_auth_users"]) == [tls.USER]
     assert tls.user(OLD) != tls.user(NEW)
     assert tls.user_file(Group.HOSTS) != tls.user_file(Group.GUESTS)
+
+
+@pytest.mark.parametrize("group", Group)
+def test_a_client_checks_the_name_of_the_group_and_shows_its_password(group: Group) -> None:
+    made = settings(EXAMPLES["encrypted"])
+    client = tls.client(made, group, "/etc/prometheus")
+    assert client["scheme"] == "https"
+    assert client["tls_config"] == {
+        "ca_file": "/etc/prometheus/tls/ca.pem",
+        "server_name": f"{group}.pve-monitoring.internal",
+    }
+    assert client["basic_auth"]["password_file"] == f"/etc/prometheus/secrets/scrape_{group}_password"
+    assert tls.client_files(made) == {"tls/ca.pem": CERTIFICATES["ca"]}
+
+
+@pytest.mark.parametrize("group", Group)
+def test_a_group_that_is_off_is_spoken_to_in_the_clear(group: Group) -> None:
+    made = settings({**EXAMPLES["encrypted"], "tls": {str(group): False}})
+    assert tls.client(made, group, "/etc/prometheus") == {}
+    assert all(tls.client(made, other, "/etc/prometheus") for other in set(Group) - {group})
+
+
+def test_where_tls_is_off_clients_need_nothing() -> None:
+    made = settings({**EXAMPLES["encrypted"], "tls": "off"})
+    assert [tls.client(made, group, "/x") for group in Group] == [{}, {}, {}]
+    assert tls.client_files(made) == {}
+
+
+def test_a_hash_is_that_of_its_password_and_always_the_same() -> None:
+    for password in (OLD, NEW, "x" * 72):
+        tls.password_hash.cache_clear()
+        first = tls.password_hash(password)
+        tls.password_hash.cache_clear()
+        assert tls.password_hash(password) == first
+        assert bcrypt.checkpw(password.encode(), first.encode())
+        assert not bcrypt.checkpw(b"another", first.encode())
+    assert tls.password_hash(OLD)[:29] != tls.password_hash(NEW)[:29]
