@@ -57,9 +57,9 @@ def build(client: docker.DockerClient) -> None:
     booted.build(client, IMAGE, _DOCKERFILE)
 
 
-def start(client: docker.DockerClient, name: str) -> Container:
-    """Start it; it has no network but its own loopback."""
-    container = booted.create(client, IMAGE, name, network_mode="none")
+def start(client: docker.DockerClient, name: str, network: str = "none") -> Container:
+    """Start it; without a network it has its own loopback."""
+    container = booted.create(client, IMAGE, name, network_mode=network)
     unit = {"etc/systemd/system/mirror.service": mirror_unit("/usr/local/bin/python3").encode()}
     put(container, unit)
     container.start()

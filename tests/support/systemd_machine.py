@@ -82,8 +82,14 @@ def host_key(seed: str = "the host key of the machine in the tests") -> tuple[by
     return key_pair(seed)
 
 
-def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_key: str) -> Container:
-    """Start it with its ports on those of 127.0.0.1."""
+def start(
+    client: docker.DockerClient,
+    name: str,
+    ports: dict[int, int],
+    public_key: str,
+    network: str | None = None,
+) -> Container:
+    """Start it with its ports on those of 127.0.0.1; in a network, if one is given."""
     container = booted.create(
         client,
         IMAGE,
@@ -91,6 +97,7 @@ def start(client: docker.DockerClient, name: str, ports: dict[int, int], public_
         # The collectors of disks and backups.
         capabilities=["DAC_READ_SEARCH", "SYS_RAWIO"],
         ports={f"{inside}/tcp": ("127.0.0.1", outside) for inside, outside in ports.items()},
+        network=network,
     )
     texts = {
         "usr/sbin/smartctl": (_SMARTCTL, 0o755),
