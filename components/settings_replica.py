@@ -14,6 +14,9 @@ from components.words import problem
 # Tells the samples of the two Prometheus apart; alerts don't have it, or each would be two.
 REPLICA_LABEL = "replica"
 
+# Each Prometheus watches the other, and tells both Alertmanagers.
+_ASKED_BY_THE_OTHER = ("prometheus", "alertmanager")
+
 
 def replica_of(docker: Docker) -> Replica | None:
     """The second of two hosts; None where there is one."""
@@ -68,9 +71,10 @@ def _address_faults(docker: Docker, network: Network) -> Iterator[str]:
 
 def _port_faults(replica: Replica, network: Network) -> Iterator[str]:
     ports = network.ports.model_dump(by_alias=True)
+    for name in _ASKED_BY_THE_OTHER:
+        if ports[name] is None:
+            yield f"the other host asks {name}, but network.ports.{name} is null; give it a port"
     for name, port in ports.items():
-        if port is None:
-            yield f"the hosts reach each other's services, but network.ports.{name} is null; give it a port"
         if port == replica.gossip_port:
             yield f"gossipPort {port} is network.ports.{name} too; give it another"
 

@@ -219,7 +219,13 @@ def _watchdog_receiver(given: frozenset[Secret]) -> _JSON:
     return receiver
 
 
-def _inhibit_rules() -> list[_JSON]:
+def _without_api(settings: StackSettings) -> list[str]:
+    """What the cluster's API being away holds back: of two hosts it may be away for one alone."""
+    critical_too = settings.replica is None
+    return ['depends="pve-api"', *([] if critical_too else ['severity!="critical"'])]
+
+
+def _inhibit_rules(settings: StackSettings) -> list[_JSON]:
     host_down = [f'alertname="{HOST_DOWN_ALERT}"']
     same_host = ["cluster", "node"]
     return [
@@ -236,7 +242,7 @@ def _inhibit_rules() -> list[_JSON]:
         },
         {
             "source_matchers": [f'alertname="{API_UNREACHABLE_ALERT}"'],
-            "target_matchers": ['depends="pve-api"'],
+            "target_matchers": _without_api(settings),
             "equal": ["cluster"],
         },
     ]
@@ -265,7 +271,7 @@ def alertmanager_yml(settings: StackSettings, given: frozenset[Secret]) -> str:
             _watchdog_receiver(given),
         ],
         **_time_intervals(alerting.mute_timings),
-        "inhibit_rules": _inhibit_rules(),
+        "inhibit_rules": _inhibit_rules(settings),
         "templates": [f"{CONFIG_DIR}/{TEMPLATE_FILE}"],
     }
     return to_yaml(document)

@@ -15,7 +15,7 @@ from components.render.platform_tls import scheme
 from components.render.pve_exporter import EXPORTER_MODULE
 from components.render.windows import metric_relabelings
 from components.settings import REPLICA_LABEL, Group, LabelsMode, StackSettings, StaticHost
-from components.topology import Instance, Topology
+from components.topology import Topology
 from components.words import seconds
 
 CONFIG_DIR = "/etc/prometheus"
@@ -43,6 +43,10 @@ _LABEL_LIMIT = 64
 _PVE_NODE_INTERVAL = 120
 _PVE_TIMEOUT = 30
 _LABEL_VALUE_LENGTH_LIMIT = 2048
+
+# Each Prometheus watches those of its own host alone: they tell the same of the same guests, which rules
+# would count twice, and whether the API is read is a matter of the own ones.
+_OF_ONE_HOST = (Service.PVE_EXPORTER, Service.DISCOVERY)
 
 # Labels of a guest target that say who it is; the rest is told by pve_discovery_guest_info.
 _IDENTITY_LABELS = ("vm_id", "vm_name", "cluster")
@@ -206,20 +210,20 @@ def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
         {
             "job_name": str(service),
             **_platform(settings, service),
-            "static_configs": _platform_targets(topology.of(service), labels, topology),
+            "static_configs": _platform_targets(service, labels, topology),
             **_limits("platform"),
         }
         for service in Service
     ]
 
 
-def _platform_targets(instances: Sequence[Instance], labels: _JSON, topology: Topology) -> list[_JSON]:
-    near = [i.endpoint for i in instances if i.host == topology.viewer]
+def _platform_targets(service: Service, labels: _JSON, topology: Topology) -> list[_JSON]:
+    near = [instance.endpoint for instance in topology.near(service)]
     # From either host one instance has one name: an alert about it is the same from both Prometheus.
     far = [
-        {"targets": [topology.endpoint(i)], "labels": {**labels, "instance": i.endpoint}}
-        for i in instances
-        if i.host != topology.viewer
+        {"targets": [topology.endpoint(instance)], "labels": {**labels, "instance": instance.endpoint}}
+        for instance in topology.of(service)
+        if instance.host != topology.viewer and service not in _OF_ONE_HOST
     ]
     return [*([{"targets": near, "labels": labels}] if near else []), *far]
 

@@ -10,9 +10,10 @@ import pytest
 from components import preflight_machine, rights
 from components.preflight import Findings, Wanted, findings
 from components.settings import ProxmoxDocker, StackSettings
+from components.topology import machines
 from lab.cluster.identities import PROVISIONER, TOKENS
 from lab.cluster.settings import Settings
-from tests.support.examples import MANAGED, PROXMOX, settings
+from tests.support.examples import MANAGED, PROXMOX, TWO_VMS, settings
 from tests.support.live_lab import Live, live_lab
 
 TOKEN = f"{PROVISIONER.id}={PROVISIONER.secret}"
@@ -91,6 +92,25 @@ def test_a_cluster_that_is_ready_is_told_nothing_of(live: Live) -> None:
 def test_what_can_not_be_is_told_with_its_setting(live: Live, docker: dict[str, Any], text: str) -> None:
     found = of_vm(live, **docker)
     assert text in found.refused, found
+
+
+@pytest.mark.parametrize(
+    ("replica", "text"),
+    [
+        ({"vmId": 101}, "docker.replica.vmId: 101 is win-dc01 on pve1; give a free one"),
+        ({"node": "pve9"}, "docker.replica.node: the cluster has no pve9; its members are"),
+        ({"imageDatastore": "local-lvm"}, "docker.replica.imageDatastore: local-lvm doesn't hold import"),
+        ({"diskDatastore": "nope"}, "docker.replica.diskDatastore: nope is no storage of pve2"),
+    ],
+)
+def test_what_the_second_vm_can_not_be_is_told_with_its_own_setting(
+    live: Live, replica: dict[str, Any], text: str
+) -> None:
+    given = {"node": "pve2", "vmId": 9101, "address": "192.0.2.20/24", **replica}
+    made = site(live, TWO_VMS, replica=given)
+    second = machines(made)["b"]
+    wanted = Wanted(rights.of_machine(second), (second.node,), second, f"{NAME}-b", "docker.replica")
+    assert [found for found in findings(TOKEN, made, wanted).refused if found.startswith(text)]
 
 
 def test_a_disk_that_does_not_fit_is_told(live: Live) -> None:

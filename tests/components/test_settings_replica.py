@@ -65,7 +65,8 @@ def test_the_second_vm_has_what_it_isnt_given_from_the_first() -> None:
     ("key", "value", "expected"),
     [
         ("tls.platform", False, "crosses the network; set tls.platform: true"),
-        ("network.ports", {"discovery": None}, "network.ports.discovery is null; give it a port"),
+        ("network.ports", {"prometheus": None}, "network.ports.prometheus is null; give it a port"),
+        ("network.ports", {"alertmanager": None}, "network.ports.alertmanager is null; give it a port"),
         ("docker.replica.gossipPort", 9093, "gossipPort 9093 is network.ports.alertmanager too"),
         ("prometheus.externalLabels", {"replica": "x"}, "remove replica from prometheus.externalLabels"),
         ("firewall.monitoring", ["192.0.2.10"], "firewall.monitoring lacks 192.0.2.20, which scrapes too"),

@@ -129,7 +129,7 @@ def test_an_endpoint_is_a_name_on_its_own_host_and_an_address_from_the_other() -
     assert topology.peers(first) == (second,)
     # Over the published port, which may be another one than inside.
     hosts = plan(settings(EXAMPLES["two-hosts"]))
-    assert hosts.endpoints(Service.DISCOVERY) == ("discovery-a:8000", "192.0.2.20:18000")
+    assert hosts.endpoints(Service.PROMETHEUS) == ("prometheus-a:9090", "192.0.2.20:19090")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ TWO_HOSTS: dict[str, Any] = {
         "user": "deploy",
         "replica": {"host": "monitoring-2.example.com", "address": "192.0.2.20", "gossipPort": 19094},
     },
-    "network": {"bindAddress": "192.0.2.10", "ports": {"discovery": 18000}},
+    "network": {"bindAddress": "192.0.2.10", "ports": {"prometheus": 19090, "discovery": None}},
     "firewall": {
         "mode": "nftables",
         "monitoring": ["192.0.2.0/24"],

@@ -55,12 +55,14 @@ def key_pair(seed: str) -> tuple[bytes, str]:
     return text, f"{public} test"
 
 
-def start(client: docker.DockerClient, name: str, port: int, public_key: str) -> Container:
-    """Start it with SSH on 127.0.0.1:port."""
+def start(
+    client: docker.DockerClient, name: str, port: int, public_key: str, address: str = "127.0.0.1"
+) -> Container:
+    """Start it with SSH on address:port."""
     container = client.containers.create(
         IMAGE,
         name=name,
-        ports={"22/tcp": ("127.0.0.1", port)},
+        ports={"22/tcp": (address, port)},
         volumes={str(SOCKET): {"bind": str(SOCKET), "mode": "rw"}},
     )
     # The same every time: the ssh command remembers the keys of hosts and refuses one that changes.

@@ -160,3 +160,15 @@ def test_inhibition_names_its_sources_and_what_follows() -> None:
     assert all("cluster" in rule["equal"] for rule in rules)
     # Of two guests on one node, one critical must not silence the other's warning.
     assert {"alertname", "node", "vm_id"} <= set(rules[2]["equal"])
+
+
+@pytest.mark.parametrize(
+    ("name", "held_back"),
+    [("proxmox", ['depends="pve-api"']), ("two-vms", ['depends="pve-api"', 'severity!="critical"'])],
+)
+def test_an_api_that_one_of_two_hosts_cannot_read_holds_no_critical_alert_back(
+    name: str, held_back: list[str]
+) -> None:
+    document = yaml.safe_load(render.alertmanager_yml(settings(EXAMPLES[name]), frozenset()))
+    (rule,) = [r for r in document["inhibit_rules"] if "ProxmoxApiUnreachable" in str(r["source_matchers"])]
+    assert rule["target_matchers"] == held_back

@@ -50,7 +50,7 @@ def test_nobody_is_kept_from_the_platform_while_nobody_is_named() -> None:
 
 def test_a_second_docker_host_reaches_the_platform_too() -> None:
     found = nftables.files(settings(TWO_HOSTS))["platform"]
-    assert "tcp dport != { 3000, 9090, 9093, 9221, 18000, 19094 } return" in found
+    assert "tcp dport != { 3000, 9093, 9221, 19090, 19094 } return" in found
     assert "ip saddr { 192.0.2.10, 192.0.2.20, 198.51.100.0/24 } return" in found
 
 

@@ -206,10 +206,22 @@ def test_a_service_has_one_name_whichever_prometheus_watches_it() -> None:
                 found.setdefault(name, set()).update(instances)
         return found
 
-    assert names("a") == names("b")
-    assert names("a")["prometheus"] == {"prometheus-a:9090", "prometheus-b:9090"}
-    assert names("a")["grafana"] == {"grafana-a:3000"}
-    (near, far) = jobs(rendered("two-vms", "b"))["discovery"]["static_configs"]
-    assert near["targets"] == ["discovery-b:8000"]
-    assert far["targets"] == ["192.0.2.10:8000"]
-    assert far["labels"] == {"cluster": "home", "instance": "discovery-a:8000"}
+    watched = {service: names("a")[service] for service in ("prometheus", "alertmanager", "grafana")}
+    assert {service: names("b")[service] for service in watched} == watched
+    assert watched["prometheus"] == {"prometheus-a:9090", "prometheus-b:9090"}
+    assert watched["grafana"] == {"grafana-a:3000"}
+    (near, far) = jobs(rendered("two-vms", "b"))["alertmanager"]["static_configs"]
+    assert near["targets"] == ["alertmanager-b:9093"]
+    assert far["targets"] == ["192.0.2.10:9093"]
+    assert far["labels"] == {"cluster": "home", "instance": "alertmanager-a:9093"}
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_what_tells_of_guests_is_watched_once(host: str) -> None:
+    """Or rules would count every guest twice."""
+    found = jobs(rendered("two-vms", host))
+    targets = {
+        job: [t for group in found[job]["static_configs"] for t in group["targets"]]
+        for job in ("discovery", "pve-exporter")
+    }
+    assert targets == {"discovery": [f"discovery-{host}:8000"], "pve-exporter": [f"pve-exporter-{host}:9221"]}
