@@ -22,9 +22,18 @@ SECRETS_DIR = "secrets"
 
 # First every file lands beside its destination, then all are renamed, then what is gone is deleted: a full
 # disk leaves the old configuration whole, and a reader never sees half a file.
+#
+# What was uploaded goes when the script ends, however it does: `docker export` and the layers on the disk
+# would keep the secrets as long as the container. Started again by hand it writes nothing and ends as before,
+# or it would take what it no longer has for what is gone.
 _WRITE = """\
 set -eu
 umask 077
+if [ -e /ended ]; then
+    echo "this writer has written once; another one needs: pulumi up --replace" >&2
+    exit "$(cat /ended)"
+fi
+trap 'code=$?; rm -rf /payload; echo "$code" > /ended; exit "$code"' EXIT
 fail() {
     find /config -name '*.pve-monitoring-new' -exec rm -f {} +
     echo "the configuration could not be written, the old one stays: $1" >&2
@@ -153,7 +162,11 @@ class ConfigVolume(pulumi.ComponentResource):
             entrypoints=_entrypoint(args),
             envs=[f"{key}={value}" for key, value in sorted(environment.items())],
             uploads=[
-                docker.ContainerUploadArgs(file=f"/payload/{path}", content=content)
+                docker.ContainerUploadArgs(
+                    file=f"/payload/{path}",
+                    content=content,
+                    permissions="0400" if path in args.secret_files else "0444",
+                )
                 for path, content in sorted({**args.files, **args.secret_files}.items())
             ],
             volumes=[docker.ContainerVolumeArgs(container_path="/config", volume_name=self.volume_name)],

@@ -41,9 +41,10 @@ class GrafanaAccount(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, None, opts)
         self._server = args.server
         self._ca = authority_of(args.settings, args.server.api_url)
-        # Where the data goes with the server, so does the content: a destroy needs no Grafana that still
-        # answers. Where the data is kept, the content is deleted, or the next stack finds it in its way.
-        self._deleted_with = None if args.settings.containers.protect_data else args.server.container
+        # Where the data goes, so does the content: a destroy needs no Grafana that still answers. Where it is
+        # kept, the content is deleted, or the next stack finds it in its way. Not with the container, or the
+        # engine would make all of it again with a new one, which has the former one's data.
+        self._deleted_with = None if args.settings.containers.protect_data else args.server.data
         password = args.secrets[Secret.GRAFANA_ADMIN_PASSWORD]
         login = pulumi.Output.concat(args.settings.grafana.admin_user, ":", password)
         administrator = self._logged_in(f"{name}-administrator", login)

@@ -71,12 +71,14 @@ class Service(pulumi.ComponentResource):
 
     Attributes:
         container: depend on it to come after the service is healthy.
+        data: the volume with its data, None where it keeps none.
         container_name: name of the container on its host.
     """
 
     TYPE = "pve-monitoring:components:Service"
 
     container: docker.Container
+    data: docker.Volume | None
     container_name: pulumi.Output[str]
 
     def __init__(
@@ -101,8 +103,9 @@ class Service(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, providers=[args.host.provider]),
         )
         mounts: dict[str, tuple[pulumi.Input[str], bool]] = {spec.config_dir: (config.volume_name, True)}
-        if spec.data_dir is not None:
-            mounts[spec.data_dir] = (self._data_volume(args, child), False)
+        self.data = self._data_volume(args, child) if spec.data_dir is not None else None
+        if spec.data_dir is not None and self.data is not None:
+            mounts[spec.data_dir] = (self.data.name, False)
         self.container = service_container(
             instance,
             ContainerArgs(
@@ -125,9 +128,9 @@ class Service(pulumi.ComponentResource):
         self.container_name = self.container.name
         self.register_outputs({"container_name": self.container_name})
 
-    def _data_volume(self, args: ServiceArgs, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    def _data_volume(self, args: ServiceArgs, child: pulumi.ResourceOptions) -> docker.Volume:
         protect = args.settings.containers.protect_data
-        volume = docker.Volume(
+        return docker.Volume(
             f"{args.instance.key}-data",
             name=args.instance.data_volume,
             opts=pulumi.ResourceOptions.merge(
@@ -140,7 +143,6 @@ class Service(pulumi.ComponentResource):
                 ),
             ),
         )
-        return volume.name
 
 
 _Made = TypeVar("_Made", bound=Service)

@@ -216,7 +216,7 @@ def _archive(uploads: list[dict[str, Any]]) -> bytes:
         for upload in uploads:
             content = upload["content"].encode()
             member = tarfile.TarInfo(upload["file"].lstrip("/"))
-            member.size, member.mode = len(content), 0o644
+            member.size, member.mode = len(content), int(upload["permissions"], 8)
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 

@@ -47,7 +47,7 @@ def read(path: Path, passphrase: str) -> StackConfig:
     plain, encrypted = split(values)
     if not encrypted:
         return StackConfig(plain, {})
-    key = _key(document.get("encryptionsalt", ""), passphrase, path)
+    key = secrets_key(document.get("encryptionsalt", ""), passphrase, path)
     return StackConfig(plain, {name: _decrypt(text, key) for name, text in encrypted.items()})
 
 
@@ -62,7 +62,12 @@ def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return {key: value for key, value in values.items() if key not in encrypted}, encrypted
 
 
-def _key(salt_state: str, passphrase: str, path: Path) -> bytes:
+def secrets_key(salt_state: str, passphrase: str, path: Path) -> bytes:
+    """The key of a stack file's secrets (AES-GCM), from what its `encryptionsalt` says.
+
+    Raises:
+        StackConfigError: it isn't encrypted with a passphrase, or with another one.
+    """
     version, _, rest = salt_state.partition(":")
     salt, _, check = rest.partition(":")
     if version != "v1" or not check:

@@ -12,6 +12,7 @@ from lab import apply as without_cli
 from lab import environment as lab_environment
 from ops import docker_daemon, pulumi_cli
 from ops.console import OpsError, console, progress, step
+from ops.drift import how_to_replace, lost_tokens
 from ops.pulumi_cli import CliUnavailable, Pulumi
 from ops.report import show
 from ops.stack import lab_of, load, prepare_lab
@@ -77,12 +78,16 @@ def drift(name: str) -> None:
     cli = pulumi_cli.require()
     cli.ensure_stack(name)
     step("comparing the program with what runs")
-    code = cli.run("preview", "--stack", name, "--refresh", "--expect-no-changes", "--diff")
+    comparison = ("preview", "--stack", name, "--refresh", "--expect-no-changes")
+    code = cli.run(*comparison, "--diff")
     if code == 0:
         console.print("[green]no drift[/]: what runs is what the program says")
         return
     # An error must never read as drift, nor the other way round.
     if code == _DRIFT_EXIT_CODE:
         console.print("[yellow]drift[/]: the differences stand above; repair with: pulumi up --refresh")
+        sys.exit(2)
+    if gone := lost_tokens(cli.capture(*comparison).stdout):
+        console.print(f"[yellow]drift[/]: {how_to_replace(gone)}", soft_wrap=True)
         sys.exit(2)
     raise OpsError("the comparison failed (its message is above)")

@@ -14,6 +14,7 @@ from lab import apply as without_cli
 from lab.apply import ApplyError
 from lab.cluster.identities import PROVISIONER, ROLES, TOKENS
 from lab.stack_config import StackConfig
+from ops.drift import how_to_replace, lost_tokens
 from tests.lab.cluster.test_provisioning import WRITES
 from tests.support.examples import MANAGED, ROOT
 from tests.support.inline_stack import CHANGES, FAILED, NO_CHANGES, PROVISIONING_TOKEN, InlineStack
@@ -227,6 +228,24 @@ def test_a_pool_shows_its_guests_only_and_all_hosts(running: Site) -> None:
     seen = {guest["vmid"] for guest in live.data("/cluster/resources?type=vm", token=made)}
     assert seen == {vmid for vmid, pool in every.items() if pool == "windows"}
     assert live.data("/nodes/pve1/status", token=made)
+    assert running.stack.drift().code == NO_CHANGES
+
+
+def test_a_token_that_was_deleted_by_hand_is_told_and_replaced(running: Site) -> None:
+    gone = f"{USER}!exporter-4"
+    path = f"/access/users/{USER}/token/exporter-4"
+    assert running.live.api(path, token=PROVISIONER, method="DELETE").status_code == 200
+    result = running.stack.drift()
+    # The provider can't tell it; `make drift` reads it from its words, and says what to do.
+    assert result.code == FAILED
+    assert lost_tokens(result.output) == (gone,)
+    assert f"pveum user token add {USER} exporter-4 --privsep 1" in how_to_replace([gone])
+    form = {"privsep": "1"}
+    assert running.live.api(path, token=PROVISIONER, method="POST", form=form).status_code == 200
+    running.configure(tokenGeneration=5)
+    running.up(refresh=True)
+    assert running.made == {f"{USER}!discovery-5", f"{USER}!exporter-5"}
+    assert running.works("exporter-5")
     assert running.stack.drift().code == NO_CHANGES
 
 

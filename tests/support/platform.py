@@ -63,7 +63,7 @@ class Platform:
         name: of the stack; also in the names of all it makes.
         directory: for its stack file and state.
         offset: added to the development stack's ports.
-        changes: values that differ from the development stack, by dotted key.
+        changes: values that always differ from the development stack, by dotted key.
         scheme: of the platform's own servers.
         session: what they are asked with.
     """
@@ -83,7 +83,7 @@ class Platform:
         )
         self.control = LabClient(self.lab.control_url)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.write_config(**self.changes)
+        self.write_config()
 
     # --- configuration
 
@@ -92,7 +92,11 @@ class Platform:
         return self.directory / f"Pulumi.{self.name}.yaml"
 
     def write_config(self, **changes: Any) -> None:
-        """Write the stack file: the development stack's, under other names and ports, and faster."""
+        """Write the stack file: the development stack's, under other names and ports, and faster.
+
+        Args:
+            changes: by dotted key, besides those that the stack always has.
+        """
         document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text("utf-8"))
         ours: dict[str, Any] = {
             "network.extraNetworks": [self.lab.name],
@@ -107,7 +111,7 @@ class Platform:
             "alerting.groupInterval": "5s",
         }
         config = copy.deepcopy(document["config"])
-        for path, value in {**ours, **changes}.items():
+        for path, value in {**ours, **self.changes, **changes}.items():
             *parents, last = f"pve-monitoring:{path}".split(".")
             target = config
             for parent in parents:

@@ -1,0 +1,312 @@
+"""No secret is where others read it: every one of the settings is searched for in all that a stack shows.
+
+It goes through the stack of test_engine.py, at its end: all channels are switched on, with values that stand
+nowhere else, by commands whose output, processes and temporary files are watched.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from docker.models.containers import Container
+
+from components import topology
+from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, USERS, Service
+from components.settings import Secret
+from ops.pulumi_cli import ROOT
+from tests.support.examples import MINIMAL, settings
+from tests.support.leaks import Search, moment
+from tests.support.pki import AUTHORITY, CERTIFICATES
+from tests.support.platform import Platform, wait_for
+from tests.support.secret_values import ADMIN_PASSWORD, VALUES, stack_values
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.pulumi_cli,
+    pytest.mark.usefixtures("cli"),
+    pytest.mark.xdist_group("engine"),
+]
+
+# A kind of change in what `docker diff` tells, and a bit of Go's file modes.
+DELETED, DIRECTORY = 2, 1 << 31
+# Nobody listens there.
+NOBODY = "127.0.0.1:9"
+# Every feature that has a secret. What Telegram and PagerDuty are told goes out to the internet: nothing is.
+EVERYTHING: dict[str, Any] = {
+    "alerting.routes": {
+        "default": ["email"],
+        "critical": ["email", "webhook", "slack", "teams", "discord"],
+        "info": ["telegram", "pagerduty"],
+    },
+    "alerting.email": {
+        "to": ["oncall@example.com"],
+        "from": "monitoring@example.com",
+        "smarthost": NOBODY,
+        "username": "monitoring",
+        "requireTls": False,
+    },
+    "alerting.slack": {"channel": "#ops"},
+    "alerting.telegram": {"chatId": -100123},
+    "prometheus.remoteWrite": {"url": f"http://{NOBODY}/api/v1/push", "username": "monitoring"},
+    "tls": {"hosts": True, "guests": True, "platform": True},
+    "pki": CERTIFICATES,
+}
+# The first one shows what is replaced and made; after a refresh the state has what providers answered.
+COMMANDS = (
+    ("preview", "--diff"),
+    ("up", "--yes", "--skip-preview", "--diff"),
+    ("up", "--yes", "--skip-preview", "--refresh", "--json"),
+    ("preview", "--refresh", "--json"),
+    ("config", "--json"),
+)
+# What this stack has no use for: it makes nothing on the cluster, and signs no certificates. Others are
+# searched for in the tests of what uses them.
+UNUSED_HERE = {
+    Secret.PVE_PROVISIONING_TOKEN,
+    Secret.TLS_CA_KEY,
+    Secret.TLS_HOSTS_KEY,
+    Secret.TLS_GUESTS_KEY,
+    Secret.TLS_PLATFORM_KEY,
+    Secret.SCRAPE_HOSTS_PASSWORD,
+    Secret.SCRAPE_GUESTS_PASSWORD,
+    Secret.SCRAPE_PLATFORM_PASSWORD,
+}
+
+
+@pytest.fixture(scope="module")
+def watched(engine: Platform) -> Search:
+    """The stack after it got every secret, and what was found on the way."""
+    search = Search(VALUES)
+    temporary = engine.directory / "temporary"
+    temporary.mkdir()
+    since = moment()
+    engine.create_stack()
+    engine.write_config(**EVERYTHING, **stack_values())
+    with search.watching(temporary):
+        for words in COMMANDS:
+            result = engine.pulumi(*words, TMPDIR=str(temporary))
+            said = result.stdout + result.stderr
+            search.look(f"output of pulumi {' '.join(words)}", said)
+            assert result.returncode == 0, "what it said holds secrets" if search.within(said) else said
+    outputs = engine._run(["stack", "output", "--json", "--stack", engine.name], engine.directory, {})
+    search.look("output of pulumi stack output --json", outputs.stdout)
+    search.files("file of the project:", ROOT, since=since, skip=(".venv", ".git", "__pycache__"))
+    return search
+
+
+@pytest.fixture
+def stack(engine: Platform, watched: Search) -> Platform:
+    """The stack with all secrets in use."""
+    del watched
+    return engine
+
+
+@pytest.fixture
+def search() -> Iterator[Search]:
+    """For one test, which fails if anything was found."""
+    made = Search(VALUES)
+    yield made
+    assert made.places, "nothing was searched"
+    assert made.report == []
+
+
+def test_every_secret_of_the_settings_is_given() -> None:
+    missing = set(Secret) - set(VALUES)
+    assert missing == set(), f"give {missing} a value in tests/support/secret_values.py"
+
+
+def test_every_secret_is_used(stack: Platform) -> None:
+    """Else its search would prove nothing."""
+    state = stack._run(["stack", "export", "--show-secrets", "--stack", stack.name], stack.directory, {})
+    resources = json.dumps(json.loads(state.stdout)["deployment"]["resources"])
+    unused = set(Secret) - Search(VALUES).within(resources)
+    assert unused - UNUSED_HERE == set(), "switch on in EVERYTHING what uses them"
+
+
+def test_none_is_in_what_is_printed_in_processes_and_in_temporary_files(watched: Search) -> None:
+    assert watched.report == []
+    assert watched.places["output"] == len(COMMANDS) + 1
+    assert watched.places["process"] > 20
+
+
+def test_none_is_in_the_state_or_beside_the_stack_file(stack: Platform, search: Search) -> None:
+    exported = stack._run(["stack", "export", "--stack", stack.name], stack.directory, {})
+    assert exported.returncode == 0
+    search.look("state, exported", exported.stdout)
+    search.files("file beside the stack:", stack.directory)
+    assert search.places["file"] > 5
+
+
+def containers(stack: Platform) -> dict[str, Container]:
+    """All of the stack by name, the stopped writers too."""
+    found = stack.client.containers.list(all=True, filters={"name": f"^/{stack.prefix}-"})
+    return {str(container.name): container for container in found}
+
+
+def test_none_is_in_what_docker_inspect_shows(stack: Platform, search: Search) -> None:
+    client = stack.client
+    made = containers(stack)
+    assert len([name for name in made if name.endswith("-writer")]) == len(Service)
+    for name, container in made.items():
+        search.look(f"container {name}", json.dumps(container.attrs))
+    for image in {container.attrs["Image"] for container in made.values()}:
+        search.look(f"image {image}", json.dumps(client.images.get(image).attrs))
+        search.look(f"history of image {image}", json.dumps(client.images.get(image).history()))
+    for network in client.networks.list(names=[f"^{stack.prefix}-"]):
+        search.look(f"network {network.name}", json.dumps(network.attrs))
+    for volume in client.volumes.list(filters={"name": f"{stack.prefix}-"}):
+        search.look(f"volume {volume.name}", json.dumps(volume.attrs))
+    assert {"container", "image", "history", "network", "volume"} == set(search.places)
+
+
+def test_none_is_in_a_log(stack: Platform, search: Search) -> None:
+    """Also where something fails: no channel reaches anybody, and the cluster knows none of the tokens."""
+    alert = {"labels": {"alertname": "Sought", "severity": "critical", "cluster": "lab"}}
+    send(stack, Service.ALERTMANAGER, "/api/v2/alerts", json.dumps([alert]).encode())
+
+    def failed() -> bool:
+        log = stack.log(Service.ALERTMANAGER)
+        return all(f"integration={name}" in log for name in ("email", "webhook", "slack", "discord"))
+
+    wait_for("the channels failed", failed, 60)
+    wait_for("the token failed", lambda: "Authentication failed" in stack.log(Service.DISCOVERY), 60)
+    for name, container in containers(stack).items():
+        search.look(f"log of {name}", container.logs())
+
+
+def exported(container: Container) -> bytes:
+    """The file system of a container without its volumes, as an archive."""
+    parts: Any = container.export()
+    return b"".join(parts)
+
+
+def test_none_stays_in_a_container(stack: Platform, search: Search) -> None:
+    """The writers' uploads above all, which a stopped container keeps."""
+    for name, container in containers(stack).items():
+        if name.endswith("-writer"):
+            assert container.status == "exited"
+            search.archive(f"writer {name}:", exported(container))
+            continue
+        for change in container.diff() or []:
+            if change["Kind"] == DELETED:
+                continue
+            content, entry = container.get_archive(str(change["Path"]))
+            # A directory comes with all that is mounted below it.
+            if entry is not None and not entry["mode"] & DIRECTORY:
+                search.archive(f"container {name}, {change['Path']}:", b"".join(content))
+    assert search.places["writer"] > len(Service)
+
+
+def files_of(stack: Platform, name: str) -> bytes:
+    """Its files as an archive. Prometheus maps 128 MiB at once for what it has yet to write."""
+    command = "cd /volume && find . -type f ! -path '*/chunks_head/*' -exec tar -c -f - {} +"
+    content: bytes = stack.client.containers.run(
+        DEFAULT_REFERENCES[CONFIG_WRITER],
+        ["sh", "-c", command],
+        volumes={name: {"bind": "/volume", "mode": "ro"}},
+        network_mode="none",
+        remove=True,
+    )
+    return content
+
+
+def test_in_volumes_they_are_for_their_service_alone(stack: Platform, search: Search) -> None:
+    for instance in topology.plan(settings(MINIMAL)).instances:
+        owner, _ = USERS[instance.service]
+        base = f"{stack.prefix}-{instance.key}"
+        search.archive(f"volume {base}-config:", files_of(stack, f"{base}-config"), owner, 0o400)
+        if instance.data_volume is not None:
+            # Grafana keeps what it is given; whatever it holds for no secret (a webhook's URL) in clear.
+            known = owner if instance.service is Service.GRAFANA else None
+            search.archive(f"volume {base}-data:", files_of(stack, f"{base}-data"), known, 0o640)
+    assert search.places["volume"] > 10
+
+
+def send(
+    stack: Platform, service: Service, path: str, body: bytes | None = None, login: str | None = None
+) -> tuple[int, bytes]:
+    """Ask a service at its own address, published or not, with TLS or without; status, headers and body."""
+    networks = stack.container(service).attrs["NetworkSettings"]["Networks"]
+    port = topology.CONTAINER_PORTS[service]
+    address = f"{networks[f'{stack.prefix}-net']['IPAddress']}:{port}"
+    context = ssl.create_default_context(cadata=AUTHORITY.certificate)
+    # The certificate is for names, not for what Docker hands out.
+    context.check_hostname = False
+    given = login or f"prometheus:{VALUES[Secret.SCRAPE_PLATFORM_PASSWORD]}"
+    headers = {"Authorization": f"Basic {b64encode(given.encode()).decode()}"}
+    headers |= {"Content-Type": "application/json"} if body is not None else {}
+    status, content = 0, b""
+    for scheme in ("https", "http"):
+        request = urllib.request.Request(f"{scheme}://{address}{path}", body, headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=15, context=context) as answer:  # noqa: S310
+                return answer.status, str(answer.headers).encode() + answer.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, str(error.headers).encode() + error.read()
+        except OSError:
+            continue
+    return status, content
+
+
+PAGES: dict[Service, tuple[str, ...]] = {
+    Service.PROMETHEUS: (
+        *("/metrics", "/config", "/api/v1/status/config", "/api/v1/status/flags"),
+        *("/api/v1/status/runtimeinfo", "/api/v1/targets", "/api/v1/rules", "/api/v1/alertmanagers"),
+    ),
+    Service.ALERTMANAGER: ("/metrics", "/api/v2/status", "/api/v2/receivers", "/api/v2/alerts"),
+    Service.DISCOVERY: (
+        *("/", "/metrics", "/guests", "/healthz", "/readyz", "/openapi.json"),
+        *("/targets", "/targets/windows", "/targets/linux", "/targets/nodes", "/targets/gpu", "/targets/pve"),
+    ),
+    Service.PVE_EXPORTER: ("/", "/metrics", "/pve?target=pve1.lab"),
+    Service.GRAFANA: ("/api/health", "/metrics"),
+}
+POINTS = "/api/v1/provisioning/contact-points"
+FOR_ADMINISTRATORS = (
+    POINTS,
+    "/api/v1/provisioning/policies",
+    "/api/v1/provisioning/templates",
+    "/api/datasources",
+    "/api/serviceaccounts/search",
+)
+
+
+@pytest.mark.parametrize("service", Service)
+def test_none_is_in_what_a_service_answers(stack: Platform, search: Search, service: Service) -> None:
+    answers = {path: send(stack, service, path) for path in PAGES.get(service, ("/", "/metrics"))}
+    for path, (status, content) in answers.items():
+        search.look(f"answer of {service} to {path} ({status})", content)
+    assert 200 in {status for status, _ in answers.values()}, answers
+
+
+def test_grafana_tells_an_administrator_none_but_the_url_of_a_webhook(
+    stack: Platform, search: Search
+) -> None:
+    """Which it holds for no secret; others are told nothing."""
+    login = f"admin:{ADMIN_PASSWORD}"
+    for path in FOR_ADMINISTRATORS:
+        status, content = send(stack, Service.GRAFANA, path, login=login)
+        assert status == 200, (path, status)
+        search.look(f"answer of grafana to {path}", content, allowed={Secret.WEBHOOK_URL})
+        status, content = send(stack, Service.GRAFANA, path, login="admin:wrong")
+        assert status == 401
+        search.look(f"refusal of grafana of {path}", content)
+    _, points = send(stack, Service.GRAFANA, POINTS, login=login)
+    assert b"[REDACTED]" in points
+
+
+def test_none_is_left_behind(stack: Platform, search: Search) -> None:
+    result = stack.pulumi("destroy", "--yes", "--skip-preview", "--diff")
+    search.look("output of pulumi destroy --diff", result.stdout + result.stderr)
+    assert result.returncode == 0, "pulumi destroy failed"
+    client = stack.client
+    assert containers(stack) == {}
+    assert client.volumes.list(filters={"name": f"{stack.prefix}-"}) == []
+    search.files("file beside the stack:", stack.directory)
