@@ -35,7 +35,8 @@ def _reached(settings: StackSettings) -> Iterator[str]:
     if not ip_address(settings.network.bind_address).is_unspecified:
         yield settings.network.bind_address
     if not isinstance(settings.docker, LocalDocker):
-        yield settings.docker.host
+        yield from (one.host for one in (settings.docker, settings.docker.second()) if one is not None)
+    yield from settings.host_addresses
     urls = (
         settings.grafana.api_url,
         settings.grafana.external_url,

@@ -14,7 +14,7 @@ from ops.console import OpsError
 from ops.pki.held import CA, Held
 from ops.pki.names import wanted
 from ops.pki.work import Work
-from tests.support.examples import MINIMAL, PROXMOX, settings
+from tests.support.examples import MINIMAL, PROXMOX, TWO_HOSTS, TWO_VMS, settings
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NAMES = wanted(settings(MINIMAL))
@@ -252,6 +252,17 @@ class TestNames:
         # Certificates have them in the very same spelling.
         authority = pki.authority("a", NOW)
         assert pki.names(pki.issue(authority, found["platform"], NOW).certificate) == found["platform"]
+
+    @pytest.mark.parametrize(
+        ("values", "both"),
+        [
+            (TWO_VMS, {"192.0.2.10", "192.0.2.20"}),
+            (TWO_HOSTS, {"monitoring-2.example.com", "192.0.2.20"}),
+        ],
+        ids=["vms", "hosts"],
+    )
+    def test_two_hosts_share_it(self, values: dict[str, Any], both: set[str]) -> None:
+        assert both <= set(wanted(settings(values))["platform"])
 
     def test_a_name_that_no_certificate_can_have_is_told(self) -> None:
         docker = {"target": "ssh", "host": "a..b"}
