@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pulumi
 
+from components import cautions, topology
 from components import settings as configuration
-from components import topology
 from components.alertmanager import Alertmanager
 from components.discovery import Discovery
 from components.docker_host import DockerHost, DockerHostArgs
@@ -25,6 +25,7 @@ from components.pve_exporter import PveExporter
 from components.service import ServiceArgs, one_by_one
 
 settings, given = configuration.load(Path())
+cautions.warn(settings)
 plan = topology.plan(settings)
 
 secrets = with_tokens(settings, given)

@@ -253,6 +253,15 @@ class StackSettings(Model):
         check_replica(self.docker, self.network, self.tls, self.firewall, self.prometheus)
         return self
 
+    @model_validator(mode="after")
+    def _grafana_is_asked_over_tls(self) -> Self:
+        url = str(self.grafana.api_url or "")
+        if Group.PLATFORM in self.tls.groups and url.startswith("http://"):
+            raise problem(
+                f"grafana.apiUrl is {url}, and with tls.platform Grafana speaks https only; write https://"
+            )
+        return self
+
     @property
     def replica(self) -> Replica | None:
         """The second Docker host; None where there is one."""

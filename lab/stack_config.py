@@ -51,11 +51,6 @@ def read(path: Path, passphrase: str) -> StackConfig:
     return StackConfig(plain, {name: _decrypt(text, key) for name, text in encrypted.items()})
 
 
-def by_passphrase(path: Path) -> bool:
-    """Whether a stack file's secrets are encrypted with a passphrase: they can be read without the CLI."""
-    return "encryptionsalt" in yaml.safe_load(path.read_text("utf-8"))
-
-
 def split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Part the values of a stack file into plain ones and, still encrypted, secret ones."""
     encrypted = {k: v["secure"] for k, v in values.items() if isinstance(v, dict) and set(v) == {"secure"}}

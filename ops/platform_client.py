@@ -10,11 +10,10 @@ import requests
 from components import pki
 from components.render import tls
 from components.render.platform_tls import encrypted
-from components.settings import PROJECT, SCRAPE_PASSWORDS, Group
-from lab import stack_config, trust
-from ops import pulumi_cli
-from ops.console import OpsError
-from ops.stack import Stack, stack_file
+from components.settings import SCRAPE_PASSWORDS, Group
+from lab import trust
+from ops import stack_secrets
+from ops.stack import Stack
 
 
 class Clients:
@@ -42,18 +41,6 @@ class Clients:
         given = self._stack.settings.pki
         assert given is not None  # noqa: S101 - the settings refuse TLS without it
         made = trust.session(given.ca)
-        made.auth = (tls.USER, self._password())
+        key = SCRAPE_PASSWORDS[Group.PLATFORM]
+        made.auth = (tls.USER, stack_secrets.read(self._stack.name, (key,), self._stack.file)[key])
         return made
-
-    def _password(self) -> str:
-        stack, key = self._stack, SCRAPE_PASSWORDS[Group.PLATFORM]
-        file = stack.file or stack_file(stack.name)
-        if stack_config.by_passphrase(file):
-            return stack_config.read(file, pulumi_cli.passphrase()).secrets[f"{PROJECT}:{key}"]
-        words = ("config", "get", str(key), "--stack", stack.name, "--config-file", str(file))
-        answer = pulumi_cli.ready().capture(*words, "--non-interactive")
-        if answer.returncode != 0:
-            raise OpsError(
-                f"the secret {key} of the stack {stack.name} can't be read: {answer.stderr.strip()}"
-            )
-        return answer.stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from components import pki
 from components.render.tls import Server
@@ -15,27 +16,34 @@ from ops.pulumi_cli import CliUnavailable
 from ops.stack import Stack, stack_file
 
 
-def read(name: str, wanted: Sequence[Secret]) -> dict[Secret, str]:
+def read(name: str, wanted: Sequence[Secret], file: Path | None = None) -> dict[Secret, str]:
     """Values of secrets of a stack.
 
     A stack that is encrypted with a passphrase needs no Pulumi CLI; who keeps the keys of others, it knows.
+
+    Args:
+        name: of the stack.
+        wanted: the secrets.
+        file: where its config lies, if not in the project's directory.
 
     Raises:
         OpsError: they can't be opened, with the reason.
     """
     try:
-        opened = stack_config.read(stack_file(name), pulumi_cli.passphrase()).secrets
+        opened = stack_config.read(file or stack_file(name), pulumi_cli.passphrase()).secrets
         return {secret: opened[f"{PROJECT}:{secret}"] for secret in wanted}
     except (StackConfigError, KeyError) as reason:
-        return {secret: _asked_for(name, secret, reason) for secret in wanted}
+        return {secret: _asked_for(name, secret, file, reason) for secret in wanted}
 
 
-def _asked_for(name: str, secret: Secret, reason: Exception) -> str:
+def _asked_for(name: str, secret: Secret, file: Path | None, reason: Exception) -> str:
     try:
         cli = pulumi_cli.find()
     except CliUnavailable as missing:
         raise OpsError(f"{secret} can't be opened: {reason}; and the Pulumi CLI: {missing}") from None
-    result = cli.capture("config", "get", f"{PROJECT}:{secret}", "--stack", name, "--non-interactive")
+    elsewhere = () if file is None else ("--config-file", str(file))
+    words = ("config", "get", f"{PROJECT}:{secret}", "--stack", name, *elsewhere, "--non-interactive")
+    result = cli.capture(*words)
     if result.returncode != 0:
         raise OpsError(f"{secret} can't be opened: {result.stderr.strip()}")
     return result.stdout.removesuffix("\n")

@@ -56,6 +56,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             password: str = ADMIN[1],
             answers: Answers | None = None,
             anonymous_role: str | None = None,
+            metrics_login: tuple[str, str] | None = None,
         ) -> httpx.Client:
             running.close()
             settings = Settings(
@@ -65,6 +66,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 admin_user=ADMIN[0],
                 admin_password=password,
                 anonymous_role=anonymous_role,
+                metrics_login=metrics_login,
             )
             return running.enter_context(serving(settings, answers))
 

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from .conftest import Start
+from components import pki
+from components.settings import Group
+from tests.support.pki import AUTHORITY
+from tests.support.tls_server import tls_server
+
+from .conftest import NOBODY, Start
 
 SOURCE = {
     "name": "Main",
@@ -150,3 +156,52 @@ def test_proxy_hands_on_path_query_and_form(start: Start) -> None:
 def test_plugin_settings(grafana: httpx.Client) -> None:
     assert grafana.get("/api/plugins/prometheus/settings").json()["id"] == "prometheus"
     assert grafana.get("/api/plugins/unheard-of/settings").status_code == 404
+
+
+def over_tls(port: int, **json_data: Any) -> dict[str, Any]:
+    return {
+        **SOURCE,
+        "url": f"https://127.0.0.1:{port}",
+        "basicAuth": True,
+        "basicAuthUser": "prometheus",
+        "jsonData": {"tlsAuthWithCACert": True, "serverName": Group.PLATFORM.server_name, **json_data},
+        "secureJsonData": {"basicAuthPassword": "p", "tlsCACert": AUTHORITY.certificate},
+    }
+
+
+def test_a_data_source_is_asked_over_tls_by_the_name_of_its_certificate(grafana: httpx.Client) -> None:
+    # Of this name alone: the address isn't in it.
+    pair = pki.issue(AUTHORITY, [Group.PLATFORM.server_name], datetime.now(UTC))
+    with tls_server(pair, "prometheus:p") as server:
+        server.answer = {"status": "success", "data": {"resultType": "scalar", "result": [0, "2"]}}
+        grafana.post("/api/datasources", json=over_tls(server.port))
+        assert grafana.get("/api/datasources/uid/main/health").json()["status"] == "OK"
+        assert server.asked == [("GET", "/api/v1/query?query=1%2B1", True)]
+        assert read(grafana)["secureJsonFields"] == {"basicAuthPassword": True, "tlsCACert": True}
+
+        def refused(**changed: Any) -> str:
+            body = {**over_tls(server.port, **changed), "uid": "main"}
+            grafana.put("/api/datasources/uid/main", json=body)
+            return str(grafana.get("/api/datasources/uid/main/health").json()["message"])
+
+        assert "Hostname mismatch" in refused(serverName="elsewhere.example.com")
+        assert "IP address mismatch" in refused(serverName="")
+        # Without the switch Grafana looks at neither authority nor name.
+        assert "CERTIFICATE_VERIFY_FAILED" in refused(tlsAuthWithCACert=False)
+        assert len(server.asked) == 1
+
+
+def test_an_authority_that_is_none_is_said_to_be_none(grafana: httpx.Client) -> None:
+    body = over_tls(1)
+    body["secureJsonData"]["tlsCACert"] = "no certificate"
+    grafana.post("/api/datasources", json=body)
+    health = grafana.get("/api/datasources/uid/main/health").json()
+    assert health == {"status": "ERROR", "message": "tlsCACert holds no certificate in PEM"}
+
+
+def test_metrics_take_a_login_of_their_own(start: Start) -> None:
+    grafana = start(metrics_login=("prometheus", "p"))
+    assert grafana.get("/metrics").status_code == 401
+    assert grafana.get("/metrics", auth=("prometheus", "wrong")).status_code == 401
+    assert grafana.get("/metrics", auth=("prometheus", "p")).status_code == 200
+    assert start().get("/metrics", auth=NOBODY).status_code == 200

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from components.settings import Group
 from lab.images.grafana.grafana_double.settings import SettingsError, load
+from tests.support.pki import PAIRS
 
 
 def test_nothing_given_are_the_defaults_of_grafana() -> None:
@@ -65,6 +67,8 @@ def test_variables_beat_the_file_and_file_forms_are_read(tmp_path: Path) -> None
         ({"GF_SERVER_HTTP_PORT": "70000"}, "'70000' is no port"),
         ({"GF_SECURITY_ADMIN_PASSWORD": ""}, r"\[security\] admin_password is empty"),
         ({"GF_SECURITY_ADMIN_PASSWORD": "$__file{/nowhere/p}"}, r"\[security\] admin_password: can't read"),
+        ({"GF_SERVER_PROTOCOL": "h2"}, "'h2' is not imitated"),
+        ({"GF_SERVER_PROTOCOL": "https"}, r"\[server\] cert_file, cert_key: can't use"),
         ({"GF_AUTH_ANONYMOUS_ENABLED": "maybe"}, "neither true nor false"),
         ({"GF_AUTH_ANONYMOUS_ORG_ROLE": "Boss"}, "'Boss' is not one of"),
     ],
@@ -79,3 +83,23 @@ def test_a_broken_ini_file_is_named(tmp_path: Path) -> None:
     ini.write_text("[security]\nadmin_user = a\nadmin_password secret\n")
     with pytest.raises(SettingsError, match=r"grafana\.ini is no readable ini file, see line 3$"):
         load({"GF_PATHS_CONFIG": str(ini)})
+
+
+def test_certificate_and_login_of_metrics(tmp_path: Path) -> None:
+    pair = PAIRS[Group.PLATFORM]
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_text(pair.certificate)
+    key.write_text(pair.key)
+    given = {
+        "GF_SERVER_PROTOCOL": "https",
+        "GF_SERVER_CERT_FILE": str(certificate),
+        "GF_SERVER_CERT_KEY": str(key),
+        "GF_METRICS_BASIC_AUTH_USERNAME": "prometheus",
+    }
+    settings = load(given)
+    assert settings.certificate == (certificate, key)
+    # As in Grafana, one of the two alone changes nothing.
+    assert settings.metrics_login is None
+    assert load({**given, "GF_METRICS_BASIC_AUTH_PASSWORD": "p"}).metrics_login == ("prometheus", "p")
+    assert settings.without_effect == ()
+    assert load({}).certificate is None

@@ -96,7 +96,7 @@ def _context(authority: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=authority)
-    except ValueError:
+    except (ValueError, ssl.SSLError):
         raise httpx.ConnectError("tlsCACert holds no certificate in PEM") from None
     return context
 
