@@ -32,7 +32,6 @@ secrets = with_tokens(settings, given)
 vms = monitoring_vms(settings, given)
 ready = {key: vm.ready for key, vm in vms.items()}
 rules = firewall(settings, given, {key: vm.vm for key, vm in vms.items()})
-host_exporters(settings, given)
 hosts = {
     host.key: DockerHost(
         f"host-{host.key}", DockerHostArgs(plan=host, settings=settings, ready=ready.get(host.key))
@@ -51,6 +50,7 @@ discovery = one_by_one(Discovery, map(args, plan.of(Service.DISCOVERY)))
 pve_exporter = one_by_one(PveExporter, map(args, plan.of(Service.PVE_EXPORTER)))
 alertmanager = one_by_one(Alertmanager, map(args, plan.of(Service.ALERTMANAGER)))
 prometheus = one_by_one(Prometheus, map(args, plan.of(Service.PROMETHEUS)))
+host_exporters(settings, given, [one.container for one in prometheus])
 grafana = one_by_one(Grafana, map(args, plan.of(Service.GRAFANA)))
 account = GrafanaAccount(
     "grafana-account", GrafanaAccountArgs(server=grafana[0], settings=settings, secrets=secrets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -27,10 +28,12 @@ class HostExportersArgs:
 
     Attributes:
         server: with what the exporters speak TLS; None for plain HTTP.
+        after: exporters come after these.
     """
 
     settings: StackSettings
     server: pulumi.Output[Server] | None = None
+    after: Sequence[pulumi.Resource] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,7 @@ class ExportersOfHost(pulumi.ComponentResource):
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._key, self._args = name, args
-        before: list[pulumi.Resource] = []
+        before = [*args.common.after]
         # One after the other: what they share (user, directories) goes with the last that is removed.
         for kind, installation in installations(args.name, args.common.settings).items():
             before = [self._install(kind, installation, before)]
@@ -172,9 +175,19 @@ def _installation(name: str, wanted: Wanted, release: HostRelease, setting: str,
     )
 
 
-def host_exporters(settings: StackSettings, secrets: Secrets) -> HostExporters | None:
-    """The exporters that the settings ask for; None where the hosts are left alone."""
+def host_exporters(
+    settings: StackSettings, secrets: Secrets, clients: Sequence[pulumi.Resource]
+) -> HostExporters | None:
+    """The exporters that the settings ask for; None where the hosts are left alone.
+
+    Args:
+        settings: of the stack.
+        secrets: of the stack.
+        clients: who asks them. Those know a new authority, and send the password that stays, before an
+            exporter shows a certificate of the one or forgets the other: no scrape is missed.
+    """
     if not settings.host_exporters.hosts:
         return None
     server = exporter(settings, secrets, Group.HOSTS)
-    return HostExporters("host-exporters", HostExportersArgs(settings=settings, server=server))
+    after = clients if server is not None else ()
+    return HostExporters("host-exporters", HostExportersArgs(settings=settings, server=server, after=after))

@@ -2,14 +2,18 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
+from functools import partial
 
+from .exporter_access import GUESTS, HOSTS, Access
 from .exporters import gpu, node, windows
 from .exporters.page import CONTENT_TYPE
 from .model import Guest, Host
 from .state import Lab
-from .web import Request, Response
+from .web import Request, Response, Tunnel
 
 NODE, WINDOWS, GPU = 9100, 9182, 9835
+TUNNEL = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:/?]+)):(?P<port>\d+)")
 TARGET = re.compile(r"^http://(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:/?]+))(?::(?P<port>\d+))?(?P<path>/[^?]*)?")
 
 
@@ -23,19 +27,41 @@ class ProxyError(Exception):
 
 
 class Proxy:
-    """Answers absolute-form requests out of the lab's state."""
+    """Answers absolute-form requests out of the lab's state, and CONNECT where exporters speak TLS."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, access: Mapping[str, Access] | None = None) -> None:
         self._lab = lab
+        self._access = access or {}
 
     async def __call__(self, request: Request) -> Response:
-        """Fetch what a request names."""
-        found = TARGET.match(request.target)
-        if request.method not in ("GET", "HEAD") or found is None:
+        """Fetch what a request names, or lead to who answers it."""
+        tunnel = request.method == "CONNECT"
+        found = TUNNEL.fullmatch(request.target) if tunnel else TARGET.match(request.target)
+        if request.method not in ("GET", "HEAD", "CONNECT") or found is None:
             return _plain(400, "Bad Request", "this is a forward proxy: ask for http://address:port/path")
         address, port = found["host"] or found["six"], int(found["port"] or 80)
+        access = self._access.get(HOSTS if isinstance(self._find(address), Host) else GUESTS)
+        if tunnel:
+            return await self._connect(address, port, access)
+        if access is not None:
+            return _plain(400, "Bad Request", "Client sent an HTTP request to an HTTPS server.")
+        return await self._page(address, port, found["path"] or "/")
+
+    async def _connect(self, address: str, port: int, access: Access | None) -> Response:
+        # No exporter has a page there: anything else is why none is reached.
+        page = await self._page(address, port, "/")
+        if page.status != 404:
+            return page
+        if access is None:
+            return _plain(502, "Bad Gateway", f"{address} port {port} doesn't speak TLS")
+        return Response(200, tunnel=Tunnel(access.context, partial(self._inside, address, port, access)))
+
+    async def _inside(self, address: str, port: int, access: Access, request: Request) -> Response:
+        return access.refusal(request) or await self._page(address, port, request.path)
+
+    async def _page(self, address: str, port: int, path: str) -> Response:
         try:
-            text = self.fetch(address, port, found["path"] or "/")
+            text = self.fetch(address, port, path)
         except ProxyError as error:
             if error.status == 504:
                 await asyncio.sleep(self._lab.settings.proxy_timeout)

@@ -12,6 +12,7 @@ from . import tls
 from .api.app import Api
 from .build import build
 from .control import Control
+from .exporter_access import Access
 from .proxy import Proxy
 from .settings import Settings
 from .sinks import Sinks
@@ -56,7 +57,7 @@ async def start(settings: Settings) -> Running:
     where = settings.listen
     listeners = [
         await listen(api, where, settings.api_port, context),
-        await listen(Proxy(lab), where, settings.proxy_port),
+        await listen(Proxy(lab, Access.read(settings.exporters_tls_dir)), where, settings.proxy_port),
         await listen(Control(lab, sinks, api.calls), where, settings.control_port),
     ]
     mail = await loop.create_server(sinks.smtp, where, settings.smtp_port)

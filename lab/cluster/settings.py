@@ -18,7 +18,8 @@ class Settings:
 
     Delays are in seconds. ``auth_delay`` is what Proxmox VE waits before it answers 401; ``node_timeout`` is
     how long a call to an offline node takes; ``install_seconds`` is how long an installer runs in a guest;
-    ``broadcast_expire`` is how long the other members keep the last values of an offline node's guests.
+    ``broadcast_expire`` is how long the other members keep the last values of an offline node's guests. With
+    ``exporters_tls_dir`` exporters speak TLS: it holds a .crt, a .key and a .password of hosts and of guests.
     ``oddities`` of 0 makes every guest but the templates run and every agent and exporter answer: for
     measuring.
     """
@@ -36,6 +37,7 @@ class Settings:
     tls_cert: str = ""
     tls_key: str = ""
     tls_dir: str = "/tmp/lab-tls"  # noqa: S108 - a container of its own; a volume in use
+    exporters_tls_dir: str = ""
     agent_delay: float = 0.02
     agent_ping_timeout: float = 3.0
     agent_command_timeout: float = 5.0

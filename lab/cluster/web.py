@@ -60,7 +60,8 @@ class Request:
 class Response:
     """An answer; an empty ``reason`` leaves the phrase of the status out.
 
-    One that is ``cut`` promises its whole body and breaks off in the middle of it.
+    One that is ``cut`` promises its whole body and breaks off in the middle of it. After one with a
+    ``tunnel`` somebody else goes on with the connection.
     """
 
     status: int
@@ -69,6 +70,15 @@ class Response:
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=())
     cut: bool = False
+    tunnel: "Tunnel | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """The server behind a proxy, which speaks TLS."""
+
+    context: ssl.SSLContext
+    handler: "Handler"
 
 
 class Hangup(Exception):  # noqa: N818 - not an error: the connection is to break off without an answer
@@ -205,6 +215,10 @@ async def _converse(handler: Handler, reader: asyncio.StreamReader, writer: asyn
             response = await handler(request)
             writer.write(_written(response, request.method, close=not request.keep_alive))
             await writer.drain()
+            if response.tunnel is not None:
+                await writer.start_tls(response.tunnel.context)
+                await _converse(response.tunnel.handler, reader, writer)
+                return
             if response.cut or not request.keep_alive:
                 return
         if refused is not None:

@@ -48,7 +48,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from components import settings as configuration
 from components.host_exporters import host_exporters
-host_exporters(*configuration.load(Path()))
+host_exporters(*configuration.load(Path()), [])
 """
 
 # What stands for programs that can't be built here, or that must not work.

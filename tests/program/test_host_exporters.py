@@ -156,6 +156,19 @@ def test_key_and_password_stay_secrets_and_only_standard_input_carries_them() ->
     assert encrypted(hosts=False).named("host-exporters-pve1-node-exporter").inputs["stdin"].count(key) == 0
 
 
+def test_prometheus_knows_what_is_new_before_an_exporter_shows_it_or_forgets_what_was() -> None:
+    recording = encrypted()
+    container = recording.named("prometheus-a")
+    writer = recording.named("prometheus-a-config-writer")
+    assert writer.urn in container.request.dependencies
+    for command in recording.of(COMMAND):
+        needed = set(command.request.dependencies)
+        others = {one.urn for one in recording.of(COMMAND)}
+        assert container.urn in needed or needed & others
+    plain = encrypted(hosts=False).named("host-exporters-pve1-node-exporter")
+    assert plain.request.dependencies == []
+
+
 def test_a_new_key_or_password_is_an_update() -> None:
     name = "host-exporters-pve1-node-exporter"
     before = encrypted().named(name).inputs["create"]

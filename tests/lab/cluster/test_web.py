@@ -87,7 +87,7 @@ class TestRequests:
     def test_a_proxy_that_is_asked_for_a_tunnel(self, live: Live) -> None:
         with socket.create_connection(("127.0.0.1", live.running.proxy_port), timeout=5) as sock:
             sock.sendall(b"CONNECT 10.90.0.11:9100 HTTP/1.1\r\nHost: 10.90.0.11:9100\r\n\r\n")
-            assert everything(sock).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert everything(sock).startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
 
     @pytest.mark.parametrize(
         ("sent", "status"),
