@@ -18,7 +18,7 @@ def encrypted(values: Mapping[Secret, str]) -> dict[str, dict[str, str]]:
     """Values for the stack file of a `Platform`, by key (lab/stack_config.py reads them the other way)."""
     file = ROOT / "Pulumi.dev.yaml"
     salt = yaml.safe_load(file.read_text("utf-8"))["encryptionsalt"]
-    cipher = AESGCM(stack_config._key(salt, DEV_PASSPHRASE, file))
+    cipher = AESGCM(stack_config.secrets_key(salt, DEV_PASSPHRASE, file))
     return {str(secret): {"secure": _secure(cipher, value)} for secret, value in values.items()}
 
 
