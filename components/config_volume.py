@@ -120,7 +120,7 @@ def _entrypoint(args: ConfigVolumeArgs) -> list[str]:
     if args.reload_url is None or not encrypted(args.settings):
         return ["/bin/sh", "-c", _WRITE + _RELOAD]
     program = _RELOAD_OVER_TLS.read_text("utf-8")
-    return ["/bin/sh", "-c", f'{_WRITE}exec python3 -c "$1"\n', "sh", program]
+    return ["/bin/sh", "-c", f'{_WRITE}python3 -c "$1"\n', "sh", program]
 
 
 class ConfigVolume(pulumi.ComponentResource):

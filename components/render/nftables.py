@@ -67,6 +67,8 @@ def _file(table: str, what: str, ports: str, sources: Sequence[str]) -> str:
         f"        type filter hook prerouting priority {_PRIORITY}; policy accept;",
         '        iifname "lo" return',
         "        fib daddr type != local return",
+        # On another protocol the next one doesn't match, and what doesn't match goes on to the drop.
+        "        meta l4proto != tcp return",
         f"        tcp dport != {{ {ports} }} return",
         *accepted,
         "        ct state established,related return",

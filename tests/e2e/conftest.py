@@ -11,7 +11,7 @@ from docker.errors import DockerException
 
 from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, PYTHON_BASE, Service
 from components.settings import Secret
-from tests.support import secret_values
+from tests.support import secret_values, stack_secrets
 from tests.support.platform import CLI, Platform, running
 
 NEEDED = (*(s for s in Service if s is not Service.DISCOVERY), CONFIG_WRITER, PYTHON_BASE)
@@ -46,8 +46,8 @@ def platform(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def engine(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A stack whose settings tests change; Grafana takes its administrator's password at its first start."""
-    password = {str(Secret.GRAFANA_ADMIN_PASSWORD): secret_values.encrypted(secret_values.ADMIN_PASSWORD)}
-    made = Platform("engine", tmp_path_factory.mktemp("engine"), offset=11_000, changes=password)
+    password = stack_secrets.encrypted({Secret.GRAFANA_ADMIN_PASSWORD: secret_values.ADMIN_PASSWORD})
+    made = Platform("engine", tmp_path_factory.mktemp("engine"), offset=11_000, changes={**password})
     yield from running(made)
 
 

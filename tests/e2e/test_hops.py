@@ -24,7 +24,7 @@ from ops.enroll.watch import watch_of
 from ops.stack import load
 from tests.support.pki import AUTHORITY, CERTIFICATES, PAIRS
 from tests.support.platform import Platform, running, wait_for
-from tests.support.secret_values import stack_values
+from tests.support.stack_secrets import encrypted
 
 pytestmark = [
     pytest.mark.docker,
@@ -44,7 +44,7 @@ def changes(pair: pki.Pair) -> dict[str, Any]:
     return {
         "tls": {"hosts": False, "guests": False, "platform": True},
         "pki": {**CERTIFICATES, "platform": pair.certificate},
-        **stack_values(secrets),
+        **encrypted(secrets),
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from components.settings import Secret
 from lab.cluster.directory import ApiToken, Entry
 from lab.cluster.firewalls import Firewalls, Scope
 from lab.cluster.identities import PROVISIONER
-from tests.support import secret_values
+from tests.support import stack_secrets
 from tests.support.examples import FILTERED
 from tests.support.inline_stack import CHANGES, FAILED, NO_CHANGES, InlineStack, Result
 from tests.support.live_lab import Live, live_lab
@@ -68,7 +69,7 @@ class Site:
                 "docker": {**FILTERED["docker"], "vmId": VM},
                 "network": FILTERED["network"],
                 "firewall": {**wanted, **changes},
-                "pveProvisioningToken": secret_values.encrypted(f"{USER}!pulumi={self._secret}"),
+                **stack_secrets.encrypted({Secret.PVE_PROVISIONING_TOKEN: f"{USER}!pulumi={self._secret}"}),
             }
         )
 

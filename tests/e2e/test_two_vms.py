@@ -31,7 +31,7 @@ from tests.support import ssh_machine
 from tests.support.inline_stack import PROVISIONING_TOKEN
 from tests.support.pki import AUTHORITY, CERTIFICATES
 from tests.support.platform import PATIENCE, Platform, wait_for
-from tests.support.secret_values import stack_values
+from tests.support.stack_secrets import encrypted
 
 pytestmark = [
     pytest.mark.docker,
@@ -65,7 +65,7 @@ def settings(directory: Path, public_key: str) -> dict[str, Any]:
         "network.bindAddress": HOSTS["a"],
         "tls": {"hosts": False, "guests": False, "platform": True},
         "pki": {**CERTIFICATES, "platform": pair.certificate},
-        **stack_values(secrets),
+        **encrypted(secrets),
         "pveProvisioningToken": PROVISIONING_TOKEN,
         "docker": {
             "target": "proxmox",

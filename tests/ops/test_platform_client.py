@@ -14,7 +14,7 @@ from ops.platform_client import Clients
 from ops.pulumi_cli import ROOT
 from ops.stack import load
 from tests.support.pki import CERTIFICATES, PAIRS
-from tests.support.secret_values import stack_values
+from tests.support.stack_secrets import encrypted
 from tests.support.tls_server import tls_server
 
 PASSWORD = "a-password"
@@ -30,7 +30,7 @@ def clients(folder: Path, **values: Any) -> Clients:
         "discoveryTokenId": "discovery@pve!monitoring",
         "exporterTokenId": "exporter@pve!monitoring",
     }
-    secrets = stack_values({Secret.SCRAPE_PLATFORM_PASSWORD: PASSWORD, Secret.TLS_PLATFORM_KEY: "key"})
+    secrets = encrypted({Secret.SCRAPE_PLATFORM_PASSWORD: PASSWORD, Secret.TLS_PLATFORM_KEY: "key"})
     for key, value in {"cluster": cluster, **secrets, **values}.items():
         document["config"][f"{PROJECT}:{key}"] = value
     file = folder / "Pulumi.test.yaml"

@@ -1,4 +1,4 @@
-"""A value for every secret of a stack, its own in each run, and how a stack file holds it.
+"""A value for every secret of a stack, its own in each run.
 
 Whoever adds a secret to the settings adds its value here: `tests/e2e/test_secrets.py` fails until then, and
 searches for it everywhere from then on.
@@ -6,20 +6,18 @@ searches for it everywhere from then on.
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
 import uuid
 from collections.abc import Mapping
-from functools import cache
+from datetime import UTC, datetime
 
-import yaml
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from components import pki
 from components.settings import Group, Secret
-from lab import stack_config
-from ops.pulumi_cli import DEV_PASSPHRASE, ROOT
-from tests.support.pki import AUTHORITY, PAIRS
+from tests.support.pki import AUTHORITY, CERTIFICATES, PAIRS
+
+_GATEWAY = pki.issue(AUTHORITY, ["localhost", "127.0.0.1"], datetime.now(UTC))
+# The setting `pki` with every certificate whose key is among the values.
+ALL_CERTIFICATES = {**CERTIFICATES, "gateway": _GATEWAY.certificate}
 
 
 def _unique() -> str:
@@ -51,28 +49,10 @@ VALUES: Mapping[Secret, str] = {
     Secret.TLS_HOSTS_KEY: PAIRS[Group.HOSTS].key,
     Secret.TLS_GUESTS_KEY: PAIRS[Group.GUESTS].key,
     Secret.TLS_PLATFORM_KEY: PAIRS[Group.PLATFORM].key,
+    Secret.TLS_GATEWAY_KEY: _GATEWAY.key,
     Secret.SCRAPE_HOSTS_PASSWORD: _unique(),
     Secret.SCRAPE_GUESTS_PASSWORD: _unique(),
     Secret.SCRAPE_PLATFORM_PASSWORD: _unique(),
 }
 
 ADMIN_PASSWORD = VALUES[Secret.GRAFANA_ADMIN_PASSWORD]
-
-
-@cache
-def _development_key() -> AESGCM:
-    path = ROOT / "Pulumi.dev.yaml"
-    salt = yaml.safe_load(path.read_text("utf-8"))["encryptionsalt"]
-    return AESGCM(stack_config.secrets_key(salt, DEV_PASSPHRASE, path))
-
-
-def encrypted(value: str) -> dict[str, str]:
-    """A value as a stack file has it whose salt is the development stack's."""
-    nonce = os.urandom(12)
-    parts = (nonce, _development_key().encrypt(nonce, value.encode(), None))
-    return {"secure": ":".join(["v1", *(base64.b64encode(part).decode() for part in parts)])}
-
-
-def stack_values(values: Mapping[Secret, str] = VALUES) -> dict[str, dict[str, str]]:
-    """Secrets as keys of a stack file, without the project's prefix."""
-    return {str(secret): encrypted(value) for secret, value in values.items()}

@@ -32,7 +32,8 @@ def test_they_lock_nobody_out() -> None:
         assert "policy accept" in text
         assert "policy drop" not in text
         # All that can be dropped is what goes to these ports.
-        before, _, after = text.partition("tcp dport != {")
+        before, _, after = text.partition("meta l4proto != tcp return\n        tcp dport != {")
+        assert after
         assert "drop" not in before.partition("table inet")[2]
         assert after.count("drop") == 1
         assert " 22" not in text

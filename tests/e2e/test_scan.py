@@ -1,0 +1,183 @@
+"""Who reaches which port: seen from other network namespaces, not read from configurations."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from components import topology
+from components.render import firewall, nftables
+from components.settings import PROJECT, StackSettings, validate
+from lab import stack_config
+from ops.pulumi_cli import DEV_PASSPHRASE, ROOT
+from tests.support.examples import NFTABLES, settings
+from tests.support.platform import Platform
+from tests.support.scan import EVERY_PORT, connect, echoing_ports, listening, namespaces, open_ports, within
+
+NFT = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
+
+# --- the rule files of firewall.mode nftables -----------------------------------------------------------
+
+MACHINE, PEOPLE = "pvemon-machine", "pvemon-people"
+# The machine's own addresses, and those from which it is asked.
+TARGETS = {4: "10.0.0.1", 6: "fd00::1"}
+SOURCES = {
+    "monitoring": {4: "192.0.2.10", 6: "2001:db8::10"},
+    "administrator": {4: "198.51.100.7", 6: "2001:db8:1::7"},
+    "gateway": {4: "203.0.113.7", 6: "2001:db8:2::1"},
+    "stranger": {4: "203.0.113.66", 6: "2001:db8:66::1"},
+}
+FILTERED = settings(
+    {
+        **NFTABLES,
+        "firewall": {
+            "mode": "nftables",
+            "monitoring": ["192.0.2.10", "2001:db8::10"],
+            "admins": ["198.51.100.0/24", "2001:db8:1::/64"],
+            "gateways": ["203.0.113.7", "2001:db8:2::1"],
+        },
+    }
+)
+
+
+def ports(text: str) -> frozenset[int]:
+    """A list of ports as rules have it."""
+    return frozenset(int(port) for port in text.split(","))
+
+
+# Hosts, guests and GPUs; Prometheus, Alertmanager, Grafana, discovery, pve-exporter.
+EXPORTERS = ports(firewall.exporter_ports(FILTERED))
+PLATFORM = ports(firewall.platform_ports(FILTERED))
+# Of others: SSH and the API of Proxmox VE.
+OTHERS = frozenset({22, 8006})
+# What Docker would do: a published port leads to another one inside.
+PUBLISHED, INSIDE = 9090, 19090
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[None]:
+    """A machine with both rule files on which everything listens, and a cable to everybody."""
+    if NFT is None:
+        pytest.skip("nft isn't here (Debian package nftables): no rule was tried")
+    with namespaces(MACHINE, PEOPLE):
+        people = [f"{a}/{32 if v == 4 else 128}" for each in SOURCES.values() for v, a in each.items()]
+        connect((MACHINE, "pvemon0"), (PEOPLE, "pvemon1"), [["10.0.0.1/32", "fd00::1/128"], people])
+        for namespace, device in ((MACHINE, "pvemon0"), (PEOPLE, "pvemon1")):
+            within(namespace, "ip", "route", "add", "default", "dev", device)
+            within(namespace, "ip", "-6", "route", "add", "default", "dev", device)
+        with listening(MACHINE, [*EXPORTERS, *PLATFORM, *OTHERS, INSIDE]):
+            assert reached("stranger") == EXPORTERS | PLATFORM | OTHERS, "nothing is filtered yet"
+            for text in nftables.files(FILTERED).values():
+                loaded = subprocess.run(
+                    ["ip", "netns", "exec", MACHINE, NFT, "-f", "-"],
+                    input=text,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                if "Operation not permitted" in loaded.stderr:
+                    pytest.skip("nft may not ask this kernel: no rule was tried")
+                assert loaded.returncode == 0, loaded.stderr
+            yield
+
+
+def reached(who: str, version: int = 4) -> set[int]:
+    """Ports that somebody reaches."""
+    known = sorted(EXPORTERS | PLATFORM | OTHERS)
+    return open_ports(PEOPLE, TARGETS[version], known, SOURCES[who][version])
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    ("who", "wanted"),
+    [
+        ("monitoring", EXPORTERS),
+        ("administrator", PLATFORM),
+        ("gateway", PLATFORM),
+        ("stranger", frozenset[int]()),
+    ],
+)
+@pytest.mark.usefixtures("machine")
+def test_everybody_reaches_what_is_theirs(who: str, wanted: frozenset[int], version: int) -> None:
+    assert reached(who, version) == wanted | OTHERS
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_is_no_tcp_is_nobodys_business(version: int) -> None:
+    """Corosync, say: without its packets (UDP) members don't see each other any more."""
+    found = echoing_ports(PEOPLE, TARGETS[version], sorted(EXPORTERS | OTHERS), SOURCES["stranger"][version])
+    assert found == EXPORTERS | OTHERS
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_stranger_finds_no_other_way_in() -> None:
+    """Everything that listens there but what others have is shut."""
+    found = open_ports(PEOPLE, TARGETS[4], EVERY_PORT, SOURCES["stranger"][4])
+    assert found == OTHERS | {INSIDE}
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_machine_reaches_itself() -> None:
+    assert open_ports(MACHINE, "127.0.0.1", sorted(EXPORTERS | PLATFORM)) == EXPORTERS | PLATFORM
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_port_that_docker_publishes_is_filtered_before_it_is_rewritten() -> None:
+    chain = f"type nat hook prerouting priority dstnat\n tcp dport {PUBLISHED} redirect to :{INSIDE}"
+    rewriting = f"table ip docker {{\n chain prerouting {{\n {chain}\n }}\n }}\n"
+    assert NFT is not None
+    within(MACHINE, NFT, "-f", "-", text=rewriting)
+    try:
+        assert PUBLISHED in reached("administrator")
+        assert PUBLISHED not in reached("stranger")
+    finally:
+        within(MACHINE, NFT, "delete", "table", "ip", "docker")
+
+
+# --- what a stack publishes -----------------------------------------------------------------------------
+
+OUTSIDE = "pvemon-outside"
+# Of the block for tests of networks (RFC 2544).
+HERE, THERE = "198.18.77.1", "198.18.77.2"
+PROBE = 22_977
+
+
+def settings_of(platform: Platform) -> StackSettings:
+    """The settings that a stack runs with."""
+    config = stack_config.read(platform.stack_file, DEV_PASSPHRASE)
+    prefix = f"{PROJECT}:"
+    plain = {k.removeprefix(prefix): v for k, v in config.plain.items() if k.startswith(prefix)}
+    return validate(plain, frozenset(key.removeprefix(prefix) for key in config.secrets), ROOT)
+
+
+def beyond_loopback(made: StackSettings) -> set[int]:
+    """Ports that the settings open to others than the machine itself."""
+    if ip_address(made.network.bind_address).is_loopback:
+        return set()
+    return {i.published_port for i in topology.plan(made).instances if i.published_port is not None}
+
+
+def published(platform: Platform) -> set[int]:
+    """Ports that Docker publishes for a stack, wherever."""
+    found = platform.client.containers.list(filters={"name": f"^/{platform.prefix}-"})
+    bindings = [b for c in found for bs in (c.attrs["HostConfig"]["PortBindings"] or {}).values() for b in bs]
+    return {int(binding["HostPort"]) for binding in bindings}
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("platform")
+def test_others_reach_what_the_settings_open_and_nothing_else(platform: Platform) -> None:
+    made, own = settings_of(platform), published(platform)
+    assert own >= {i.published_port for i in topology.plan(made).instances if i.published_port}
+    with namespaces(OUTSIDE):
+        connect((None, "pvemon2"), (OUTSIDE, "pvemon3"), [[f"{HERE}/30"], [f"{THERE}/30"]])
+        # Something that is open to all, or nothing would be proved.
+        with listening(None, [PROBE]):
+            found = open_ports(OUTSIDE, HERE, EVERY_PORT)
+        assert PROBE in found
+        assert found & own == beyond_loopback(made)
