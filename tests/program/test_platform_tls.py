@@ -115,7 +115,7 @@ def test_alertmanager_is_reloaded_by_python_with_a_password_from_a_file() -> Non
     writer = run().named("alertmanager-a-config-writer").inputs
     *_, program = writer["entrypoints"]
     assert program == (ROOT / "components" / "reload_over_tls.py").read_text("utf-8")
-    assert "exec python3 -c" in writer["entrypoints"][2]
+    assert 'python3 -c "$1"' in writer["entrypoints"][2]
     assert "wget" not in writer["entrypoints"][2]
     assert set(writer["envs"]) >= {
         "RELOAD_URL=https://alertmanager-a:9093/-/reload",
