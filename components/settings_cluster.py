@@ -10,7 +10,18 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, PositiveInt, model_validator
 
 from components.settings_model import Model
-from components.words import Cidr, Endpoint, NonEmpty, PoolId, Release, TokenId, VmId, problem, some
+from components.words import (
+    Cidr,
+    Endpoint,
+    Fingerprint,
+    NonEmpty,
+    PoolId,
+    Release,
+    TokenId,
+    VmId,
+    problem,
+    some,
+)
 
 
 class Cluster(Model):
@@ -22,12 +33,23 @@ class Cluster(Model):
     discovery_token_id: TokenId
     exporter_token_id: TokenId
     ca_file: Path | None = None
+    # SHA-256 of the members' own certificates, one or more for each; discovery speaks with nobody else.
+    fingerprints: tuple[Fingerprint, ...] = ()
     verify_tls: bool = True
 
     @model_validator(mode="after")
     def _ca_needs_verification(self) -> Self:
         if self.ca_file is not None and not self.verify_tls:
             raise problem("caFile and verifyTls: false contradict each other; remove one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _others_need_the_ca(self) -> Self:
+        if self.fingerprints and self.ca_file is None:
+            raise problem(
+                "discovery alone checks fingerprints, pve-exporter and the commands can't; give caFile "
+                "too: /etc/pve/pve-root-ca.pem of a member, fetched as the fingerprints were, over SSH say"
+            )
         return self
 
 

@@ -205,6 +205,16 @@ def _check_host_key(value: str) -> str:
     return match[1]
 
 
+def _check_fingerprint(value: str) -> str:
+    digits = value.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise problem(
+            f"{value!r} is not a SHA-256 fingerprint; on a host: openssl x509 -in /etc/pve/local/pve-ssl.pem "
+            "-noout -fingerprint -sha256 (with a certificate of your own: pveproxy-ssl.pem)"
+        )
+    return digits
+
+
 def _check_digest(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", value):
         raise problem(f"{value!r} is not a SHA-256 checksum; write its 64 hex digits")
@@ -351,6 +361,7 @@ Duration = Annotated[str, AfterValidator(_check_duration)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 Address = Annotated[str, AfterValidator(_check_address)]
+Fingerprint = Annotated[str, AfterValidator(_check_fingerprint)]
 TokenId = Annotated[str, AfterValidator(_check_token_id)]
 ImageReference = Annotated[str, AfterValidator(_check_image)]
 HostPort = Annotated[str, AfterValidator(_check_target)]

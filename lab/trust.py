@@ -22,9 +22,6 @@ class _Trusting(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002
         conn.cert_reqs = "CERT_REQUIRED"
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        return super().send(request, *args, **{**kwargs, "verify": True})
-
 
 def session(authority: str) -> requests.Session:
     """A client that speaks https with such servers only; the authority's certificates are PEM."""

@@ -31,6 +31,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
         "PVE_TOKEN_ID": settings.discovery_token_id,
         "PVE_TOKEN_SECRET_FILE": TOKEN_FILE,
         "PVE_CA_FILE": CA_FILE if cluster.ca_file is not None else None,
+        "PVE_TLS_FINGERPRINT": ",".join(cluster.fingerprints) or None,
         "PVE_VERIFY_TLS": str(cluster.verify_tls).lower(),
         "DISCOVERY_CLUSTER": cluster.name,
         "DISCOVERY_REFRESH_SECONDS": str(discovery.refresh_seconds),

@@ -165,6 +165,8 @@ def test_all_problems_come_at_once_with_their_keys() -> None:
         ),
         ("containers.namePrefix", "My Stack", "containers.namePrefix", "match pattern"),
         ("cluster", {**MINIMAL["cluster"], "caFile": "a.pem", "verifyTls": False}, "cluster", "contradict"),
+        ("cluster", {**MINIMAL["cluster"], "fingerprints": ["ab" * 32]}, "cluster", "give caFile too"),
+        ("cluster.fingerprints", ["AB:CD"], "cluster.fingerprints[0]", "pve-ssl.pem"),
     ],
 )
 def test_a_wrong_value_is_named_and_mended(path: str, value: Any, key: str, words: str) -> None:

@@ -33,6 +33,16 @@ def test_pve_yml_verifies_by_the_given_ca(tmp_path: Path) -> None:
     assert discovery.environment(made)["PVE_CA_FILE"] == discovery.CA_FILE
 
 
+def test_discovery_speaks_with_certificates_of_these_fingerprints_alone(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("x", "utf-8")
+    cluster = {**MINIMAL["cluster"], "caFile": str(ca)}
+    spelled = {**cluster, "fingerprints": [":".join(["AB"] * 32), "cd" * 32]}
+    environment = discovery.environment(settings({**MINIMAL, "cluster": spelled}))
+    assert environment["PVE_TLS_FINGERPRINT"] == f"{'ab' * 32},{'cd' * 32}"
+    assert "PVE_TLS_FINGERPRINT" not in discovery.environment(settings({**MINIMAL, "cluster": cluster}))
+
+
 def test_grafana_ini_holds_the_path_of_the_password_only() -> None:
     parser = configparser.RawConfigParser()
     parser.read_string(grafana.grafana_ini(settings(MINIMAL)))
