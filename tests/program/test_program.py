@@ -240,6 +240,14 @@ class TestTwoHosts:
         assert published["a"] - published["b"] == {3000}
         assert published["b"] < published["a"]
 
+    def test_each_prometheus_is_told_what_its_own_host_sees(self, name: str) -> None:
+        for own, other in (("a", "b"), ("b", "a")):
+            uploads = run(name).named(f"prometheus-{own}-config-writer").inputs["uploads"]
+            (text,) = [u["content"] for u in uploads if u["file"] == "/payload/prometheus.yml"]
+            assert f"replica: {own}\n" in text
+            assert f"https://discovery-{own}:8000/" in text
+            assert f"discovery-{other}:" not in text
+
     def test_both_alertmanagers_speak_to_each_other(self, name: str) -> None:
         recording = run(name)
         for own, other in (("a", "b"), ("b", "a")):
