@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import commands
+from ops import commands, pulumi_cli
 from ops.console import OpsError
 from ops.drift import how_to_replace, lost_tokens
 
@@ -73,7 +73,7 @@ class Cli:
 def compare(monkeypatch: pytest.MonkeyPatch, code: int, said: str = "") -> None:
     monkeypatch.setattr(commands, "docker_daemon", SimpleNamespace(connect=lambda: None))
     monkeypatch.setattr(commands, "prepare_lab", lambda _: None)
-    monkeypatch.setattr(commands, "_require_cli", lambda: Cli(code, said))
+    monkeypatch.setattr(pulumi_cli, "require", lambda: Cli(code, said))
     commands.drift("production")
 
 
