@@ -73,7 +73,7 @@ class Cli:
 def compare(monkeypatch: pytest.MonkeyPatch, code: int, said: str = "") -> None:
     monkeypatch.setattr(commands, "docker_daemon", SimpleNamespace(connect=lambda: None))
     monkeypatch.setattr(commands, "prepare_lab", lambda _: None)
-    monkeypatch.setattr(commands, "_require_cli", lambda: Cli(code, said))
+    monkeypatch.setattr(commands, "pulumi_cli", SimpleNamespace(require=lambda: Cli(code, said)))
     commands.drift("production")
 
 
