@@ -169,9 +169,11 @@ class Firewall(pulumi.ComponentResource):
         )
 
 
-def firewall(settings: StackSettings, secrets: Secrets, vms: Mapping[str, pulumi.Resource]) -> dict[str, str]:
+def firewall(
+    settings: StackSettings, secrets: Secrets, vms: Mapping[str, pulumi.Resource] | None = None
+) -> dict[str, str]:
     """What the settings ask for: made on the cluster, or as files for nftables by machine; else nothing."""
     if settings.firewall.mode is FirewallMode.PROXMOX:
-        args = FirewallArgs(settings=settings, token=secrets[Secret.PVE_PROVISIONING_TOKEN], vms=vms)
+        args = FirewallArgs(settings=settings, token=secrets[Secret.PVE_PROVISIONING_TOKEN], vms=vms or {})
         Firewall("firewall", args)
     return nftables.files(settings) if settings.firewall.mode is FirewallMode.NFTABLES else {}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from components.settings import Secret
 
@@ -54,7 +54,8 @@ def forms(value: str) -> frozenset[bytes]:
     for core in cores:
         for text in _in_base64(core):
             found |= {text, text.translate(bytes.maketrans(b"+/", b"-_"))}
-        found.add(core.hex().encode())
+        # A line of a key has plus signs and slashes.
+        found |= {quote(core, safe="").encode(), core.replace(b"/", b"\\/"), core.hex().encode()}
     return frozenset(found)
 
 
