@@ -88,6 +88,8 @@ def service_container(
         command=list(args.command) if args.command is not None else None,
         envs=[f"{key}={value}" for key, value in sorted(args.environment.items())],
         user=f"{uid}:{gid}",
+        # Whom a health check leaves behind (busybox' wget its helper for TLS) somebody has to reap.
+        init=True,
         networks_advanced=_networks(instance, args),
         ports=_ports(instance),
         volumes=[

@@ -185,6 +185,7 @@ class DockerApplier:
                 for volume in inputs.get("volumes") or []
             },
             "tmpfs": inputs.get("tmpfs"),
+            "init": bool(inputs.get("init")),
             "read_only": bool(inputs.get("readOnly")),
             "cap_drop": capabilities.get("drops"),
             "cap_add": capabilities.get("adds"),
