@@ -5,7 +5,7 @@ from __future__ import annotations
 import docker
 from docker.errors import ImageNotFound
 
-from components.images import Service
+from components.docker_host import BUILT
 from lab import environment as lab_environment
 from lab.images import STAND_IN_LABEL
 from ops.console import console, table
@@ -43,7 +43,8 @@ def _is_stand_in(reference: str, client: docker.DockerClient) -> bool:
 
 
 def _image_note(part: Part, stack: Stack, client: docker.DockerClient) -> str:
-    if part.instance.service is Service.DISCOVERY and stack.settings.images.discovery is None:
-        return "built from discovery_fn"
+    service = part.instance.service
+    if service in BUILT and service not in stack.settings.images.overrides():
+        return f"built from {BUILT[service][0]}"
     reference = stack.image_of(part.instance.service)
     return f"{reference} [yellow](stand-in)[/]" if _is_stand_in(reference, client) else reference

@@ -185,6 +185,7 @@ def test_ssh_host_on_loopback_needs_a_way_to_grafana() -> None:
     assert "grafana.apiUrl" in problems(changed("docker", ssh))["(stack)"]
     given = changed("grafana.apiUrl", "http://127.0.0.1:13000", changed("docker", ssh))
     assert settings(given).grafana.api_url == "http://127.0.0.1:13000"
+    assert settings(EXAMPLES["gateway-oidc"]).api_through_gateway
 
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
@@ -247,7 +248,7 @@ def test_the_gateway_is_another_address_of_the_vms_network(gateway: str) -> None
 @pytest.mark.parametrize("bind", ["127.0.0.1", "192.0.2.11"])
 def test_the_platform_listens_on_the_vms_own_address(bind: str) -> None:
     values = changed("network.bindAddress", bind, PROXMOX)
-    assert "set network.bindAddress to 192.0.2.10 or 0.0.0.0" in problems(values)["(stack)"]
+    assert "192.0.2.10 or 0.0.0.0" in problems(values)["(stack)"]
     assert settings(changed("grafana.apiUrl", "http://127.0.0.1:13000", values)).docker.target == "proxmox"
 
 
