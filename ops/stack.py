@@ -27,8 +27,9 @@ from lab.environment import Lab
 from ops.console import OpsError
 from ops.pulumi_cli import ROOT
 
-# In the clear on purpose: it opens the lab's Grafana (Pulumi.dev.yaml holds it encrypted).
+# In the clear on purpose: they open the lab's Grafana (Pulumi.dev.yaml holds it encrypted).
 LAB_GRAFANA_PASSWORD = "lab-admin"  # noqa: S105
+LAB_GATEWAY_PASSWORD = "lab-gateway"  # noqa: S105
 
 
 @dataclass(frozen=True)

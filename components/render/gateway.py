@@ -89,7 +89,8 @@ def _options(settings: StackSettings) -> list[str]:
         *(["skip_install_trust"] if isinstance(gateway.tls, InternalTls) else []),
         # Clients that name no host, as those who come to an address.
         f"default_sni {gateway.host}",
-        "grace_period 10s",
+        # For answers under way when the configuration changes; Docker doesn't wait so long for an end.
+        "grace_period 2m",
         "metrics",
         # No HTTP/3: its UDP port isn't published.
         block(f"servers :{GATEWAY_HTTPS}", "protocols h1 h2", "max_header_size 64KB", timeouts),
@@ -119,19 +120,20 @@ def _tls(settings: StackSettings, certificate: str | None) -> list[str]:
 def _headers(settings: StackSettings) -> list[str]:
     """Headers of every answer. A name as localhost must not bind all other ports of a machine to HTTPS."""
     lasting = not isinstance(settings.gateway.tls, InternalTls)
-    return block(
+    # Those that aren't deferred stand on the gateway's own errors too.
+    given = block(
         "header",
         *([f'Strict-Transport-Security "max-age={_HSTS_SECONDS}"'] if lasting else []),
         "X-Content-Type-Options nosniff",
         "Referrer-Policy same-origin",
         "X-Frame-Options DENY",
-        # Grafana may have a policy of its own.
-        "?Content-Security-Policy \"frame-ancestors 'none'\"",
         'Permissions-Policy "camera=(), geolocation=(), microphone=()"',
-        "-Server",
-        "-Via",
-        "-X-Powered-By",
     )
+    # Grafana may have a policy of its own.
+    policy = "?Content-Security-Policy \"frame-ancestors 'none'\""
+    # Services send theirs a second time where Caddy adds to what it has set already.
+    once = [">X-Frame-Options DENY", ">X-Content-Type-Options nosniff", ">Referrer-Policy same-origin"]
+    return [*given, *block("header", policy, once, "-Server", "-Via", "-X-Powered-By")]
 
 
 def _site(settings: StackSettings, topology: Topology, certificate: str | None) -> list[str]:
@@ -170,7 +172,7 @@ def _internal(settings: StackSettings) -> list[str]:
     metrics = ["metrics /metrics", "respond 404"]
     health = block("http://127.0.0.1:9181", "bind 127.0.0.1", "respond /health 200", "respond 404")
     if Group.PLATFORM not in settings.tls.groups or settings.pki is None or settings.pki.platform is None:
-        return [*block(f"http://:{port}", *metrics), *health]
+        return [*block(f"http://:{port}", block("route", metrics)), *health]
     pem, key = certificate_files(settings.pki.platform, "platform")
     accounts = block("basic_auth", f"import {CONFIG_DIR}/{METRICS_ACCOUNTS_FILE}")
     served = block(

@@ -84,6 +84,8 @@ def _proxy(settings: StackSettings, topology: Topology, service: Service) -> lis
         "lb_try_duration 5s",
         *(_health(authorization, service) if several else []),
         *([f"header_up {authorization}"] if authorization else []),
+        # Live connections of pages stay over a change of the configuration.
+        "stream_close_delay 10m",
         _transport(settings),
     )
 
