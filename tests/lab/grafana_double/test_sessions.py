@@ -51,3 +51,9 @@ def test_a_session_is_led_back_within_the_server_only(browser: httpx.Client, wan
     assert browser.get(path).headers["location"] == "/login"
     token = browser.post("/login", json=FORM).headers["set-cookie"].partition(";")[0]
     assert browser.get(path, headers={"Cookie": token}).headers["location"] == given
+
+
+def test_behind_a_gateway_pages_send_to_the_form_with_the_way_back(browser: httpx.Client) -> None:
+    page = browser.get("/d/d/x?var-node=a", headers={"X-Forwarded-Proto": "https"})
+    assert page.status_code == 302
+    assert page.headers["location"] == "/login?redirectTo=%2Fd%2Fd%2Fx%3Fvar-node%3Da"

@@ -147,8 +147,8 @@ class Server:
         if error.status == 401 and any(
             route.path == handler and route.access == "page" for route in self.routes
         ):
-            # Grafana always sends to its form. A browser's own dialog is less to go through for who looks at a
-            # dashboard straight away; behind a gateway it would give the gateway's password.
+            # Grafana always sends to its form. A browser's own dialog is less to go through for who looks at
+            # a dashboard straight away; behind a gateway it would give the gateway's password.
             if "x-forwarded-proto" not in request.headers:
                 return pages.sign_in()
             return sessions.to_login(raw_path(request), request.url.query)
