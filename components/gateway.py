@@ -15,7 +15,6 @@ from components.render import tls
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import (
     SCRAPE_PASSWORDS,
-    TLS_KEYS,
     AcmeTls,
     BasicAuth,
     ForwardAuth,
@@ -25,6 +24,8 @@ from components.settings import (
     Secret,
     StackSettings,
 )
+from components.settings_tls import GATEWAY
+from components.tls import checked_key
 
 _Files = dict[str, pulumi.Input[str]]
 
@@ -85,11 +86,16 @@ def _basic(password: str) -> str:
     return base64.b64encode(f"{tls.USER}:{password}".encode()).decode()
 
 
+def _gateway_key(args: ServiceArgs) -> pulumi.Output[str]:
+    own = isinstance(args.settings.gateway.tls, OwnTls)
+    return checked_key(args.settings, args.secrets, GATEWAY) if own else args.secrets[Secret.TLS_GATEWAY_KEY]
+
+
 def _secret_files(args: ServiceArgs) -> _Files:
     settings, own = args.settings, certificate(args.settings)
     files: _Files = {}
     if own is not None:
-        files[render.certificate_files(own, "gateway")[1]] = args.secrets[Secret.TLS_GATEWAY_KEY]
+        files[render.certificate_files(own, "gateway")[1]] = _gateway_key(args)
     if isinstance(settings.gateway.auth, BasicAuth):
         password = args.secrets[Secret.GATEWAY_PASSWORD]
         files[pages.ACCOUNTS_FILE] = _derived(password, _account(settings.gateway.auth.user))
@@ -101,7 +107,7 @@ def _secret_files(args: ServiceArgs) -> _Files:
     ):
         password = args.secrets[SCRAPE_PASSWORDS[Group.PLATFORM]]
         key = render.certificate_files(settings.pki.platform, "platform")[1]
-        files[key] = args.secrets[TLS_KEYS[Group.PLATFORM]]
+        files[key] = checked_key(settings, args.secrets, Group.PLATFORM)
         files[render.METRICS_ACCOUNTS_FILE] = _derived(password, _account(tls.USER))
         files[pages.PLATFORM_AUTHORIZATION_FILE] = _derived(password, _basic)
     return files

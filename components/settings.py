@@ -273,8 +273,8 @@ class StackSettings(Model):
 
     @property
     def certificate_holders(self) -> tuple[str, ...]:
-        """Who uses a certificate of `pki`: groups whose servers speak TLS, and the gateway if it has one."""
-        gateway = self.pki is not None and self.pki.gateway is not None
+        """Who uses a certificate of `pki`: groups whose servers speak TLS, and a gateway without another."""
+        gateway = self.gateway.enabled and isinstance(self.gateway.tls, OwnTls)
         return (*self.tls.groups, *((GATEWAY,) if gateway else ()))
 
     @model_validator(mode="after")
@@ -298,23 +298,6 @@ class StackSettings(Model):
             raise problem(
                 f"gateway and network.ports.{to_camel(service)} both want port {port}; give one of them "
                 "another"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _gateway_has_a_certificate(self) -> Self:
-        gateway = self.gateway
-        if not gateway.enabled or not isinstance(gateway.tls, OwnTls) or gateway.host is None:
-            return self
-        certificate = self.pki.gateway if self.pki is not None else None
-        if certificate is None:
-            raise problem(
-                "gateway.tls is own and pki has no certificate for the gateway; run: python -m ops pki, "
-                "or give gateway.tls another mode (given, acme)"
-            )
-        if not certifies(certificate, gateway.host):
-            raise problem(
-                f"the certificate pki.gateway is not for gateway.host, {gateway.host}; run: python -m ops pki"
             )
         return self
 
@@ -522,8 +505,17 @@ def _secret_problems(settings: StackSettings, given: frozenset[str]) -> list[Pro
 
 
 def _pki_problems(settings: StackSettings, now: datetime) -> list[Problem]:
-    found = faults(settings.pki, settings.certificate_holders, now)
+    found = {**faults(settings.pki, settings.certificate_holders, now), **_gateway_fault(settings)}
     return [Problem(key=key, text=text) for key, text in found.items()]
+
+
+def _gateway_fault(settings: StackSettings) -> Mapping[str, str]:
+    host = settings.gateway.host
+    if settings.pki is None or settings.pki.gateway is None or host is None:
+        return {}
+    if GATEWAY not in settings.certificate_holders or certifies(settings.pki.gateway, host):
+        return {}
+    return {"pki.gateway": f"isn't made out to gateway.host, {host}; run: python -m ops pki"}
 
 
 def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:

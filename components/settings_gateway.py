@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from cryptography import x509
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, model_validator
 
+from components import pki
 from components.settings_model import Model
 from components.words import Address, Host, NonEmpty, Port, Url, problem
 
@@ -220,21 +220,6 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def certified_names(certificate: str) -> tuple[str, ...]:
-    """DNS names and addresses that a certificate in PEM is for; of several the first.
-
-    Raises:
-        ValueError: it can't be read.
-    """
-    read = x509.load_pem_x509_certificates(certificate.encode())[0]
-    try:
-        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    addresses = (str(address) for address in names.get_values_for_type(x509.IPAddress))
-    return (*names.get_values_for_type(x509.DNSName), *addresses)
-
-
 def certifies(certificate: str, host: str) -> bool:
     """Whether a certificate is for a host; a star stands for one label (RFC 9525).
 
@@ -242,5 +227,5 @@ def certifies(certificate: str, host: str) -> bool:
         ValueError: it can't be read.
     """
     host = host.lower()
-    names = {name.lower() for name in certified_names(certificate)}
+    names = {name.lower() for name in pki.names(certificate)}
     return host in names or (not _is_address(host) and f"*.{host.partition('.')[2]}" in names)

@@ -621,7 +621,10 @@ def test_the_gateways_secrets_are_those_of_its_modes() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"host": "other.example.com"}, "is not for gateway.host, other.example.com; run: python -m ops pki"),
+        (
+            {"host": "other.example.com"},
+            "isn't made out to gateway.host, other.example.com; run: python -m ops pki",
+        ),
         ({"port": 9090}, "gateway and network.ports.prometheus both want port 9090"),
         ({"httpPort": 443}, "port and httpPort are both 443"),
         ({"tls": {"mode": "acme"}}, "is required and missing"),
@@ -644,7 +647,11 @@ def test_mistakes_at_the_gateway_say_what_to_do(values: dict[str, Any], said: st
 
 
 def test_a_gateway_without_a_certificate_is_told_how_to_get_one() -> None:
-    assert "run: python -m ops pki" in problems({**MINIMAL, "gateway": GATEWAY})["(stack)"]
+    text = problems({**MINIMAL, "gateway": GATEWAY})["pki"]
+    assert "the gateway needs a certificate; run: python -m ops pki, or give gateway.tls another mode" in text
+    without = {key: value for key, value in CERTIFICATES.items() if key != "gateway"}
+    found = problems({**MINIMAL, "pki": without, "gateway": GATEWAY})
+    assert "run: python -m ops pki, or give gateway.tls another mode" in found["pki.gateway"]
 
 
 def test_a_given_certificate_must_be_one_and_for_the_gateway(tmp_path: Path) -> None:

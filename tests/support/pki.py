@@ -24,5 +24,6 @@ CERTIFICATES = {
 }
 # Their keys as secrets of a stack. PEM may begin with text: by it the tests on secrets find them.
 KEYS: dict[Secret, str] = {
-    TLS_KEYS[group]: f"secret-value-of-{TLS_KEYS[group]}\n{pair.key}" for group, pair in PAIRS.items()
+    TLS_KEYS[holder]: f"secret-value-of-{TLS_KEYS[holder]}\n{pair.key}"
+    for holder, pair in {**PAIRS, "gateway": GATEWAY}.items()
 }
