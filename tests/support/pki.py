@@ -25,5 +25,5 @@ CERTIFICATES = {
 # Their keys as secrets of a stack. PEM may begin with text: by it the tests on secrets find them.
 KEYS: dict[Secret, str] = {
     TLS_KEYS[holder]: f"secret-value-of-{TLS_KEYS[holder]}\n{pair.key}"
-    for holder, pair in {**PAIRS, "gateway": GATEWAY}.items()
+    for holder, pair in ((*PAIRS.items(), ("gateway", GATEWAY)))
 }
