@@ -12,6 +12,7 @@ from components.alertmanager import Alertmanager
 from components.discovery import Discovery
 from components.docker_host import DockerHost, DockerHostArgs
 from components.firewall import firewall
+from components.gateway import Gateway
 from components.grafana import Grafana
 from components.grafana_account import GrafanaAccount, GrafanaAccountArgs
 from components.grafana_alerting import GrafanaAlerting, GrafanaAlertingArgs
@@ -26,9 +27,7 @@ from components.service import ServiceArgs, one_by_one
 
 settings, given = configuration.load(Path())
 cautions.warn(settings)
-plan = topology.plan(settings)
-
-secrets = with_tokens(settings, given)
+plan, secrets = topology.plan(settings), with_tokens(settings, given)
 vms = monitoring_vms(settings, given)
 ready = {key: vm.ready for key, vm in vms.items()}
 rules = firewall(settings, given, {key: vm.vm for key, vm in vms.items()})
@@ -52,8 +51,10 @@ alertmanager = one_by_one(Alertmanager, map(args, plan.of(Service.ALERTMANAGER))
 prometheus = one_by_one(Prometheus, map(args, plan.of(Service.PROMETHEUS)))
 host_exporters(settings, given, [one.container for one in prometheus])
 grafana = one_by_one(Grafana, map(args, plan.of(Service.GRAFANA)))
+gateways = one_by_one(Gateway, map(args, plan.of(Service.GATEWAY)))
 account = GrafanaAccount(
-    "grafana-account", GrafanaAccountArgs(server=grafana[0], settings=settings, secrets=secrets)
+    "grafana-account",
+    GrafanaAccountArgs(server=grafana[0], gateways=gateways, settings=settings, secrets=secrets),
 )
 content = GrafanaContent(
     "grafana-content",
@@ -67,6 +68,7 @@ GrafanaAlerting(
 pulumi.export("prometheusUrl", prometheus[0].url)
 pulumi.export("alertmanagerUrl", alertmanager[0].url)
 pulumi.export("grafanaUrl", grafana[0].url)
+pulumi.export("gatewayUrl", settings.gateway_url)
 pulumi.export("grafanaUser", settings.grafana.admin_user)
 pulumi.export("dashboards", content.dashboards)
 pulumi.export("nftables", rules)

@@ -21,7 +21,8 @@ from components.settings import Group, StackSettings
 SECRETS_DIR = "secrets"
 
 # First every file lands beside its destination, then all are renamed, then what is gone is deleted: a full
-# disk leaves the old configuration whole, and a reader never sees half a file.
+# disk leaves the old configuration whole, and a reader never sees half a file. What lies at the top names
+# the files below: it comes last, when they are there and can be read. Caddy tries a changed one only once.
 #
 # What was uploaded goes when the script ends, however it does: `docker export` and the layers on the disk
 # would keep the secrets as long as the container. Started again by hand it writes nothing and ends as before,
@@ -50,9 +51,11 @@ while read -r file; do
     chmod "$mode" "$new" && chown "$OWNER" "$new" || fail "$file: owner and mode"
 done < /tmp/files
 sync
+find /config -mindepth 1 -type d -exec chown "$OWNER" {} + -exec chmod 0500 {} +
+{ grep '^[.]/.*/' /tmp/files || true; grep -v '^[.]/.*/' /tmp/files || true; } > /tmp/ordered
 while read -r file; do
     mv -f "/config/$file.pve-monitoring-new" "/config/$file"
-done < /tmp/files
+done < /tmp/ordered
 cd /config
 find . -type f > /tmp/present
 while read -r file; do

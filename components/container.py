@@ -61,9 +61,13 @@ def container_labels(
 
 def _ports(instance: Instance) -> list[docker.ContainerPortArgs] | None:
     ports = {instance.port: instance.published_port, GOSSIP_PORT: instance.gossip_port}
+    published = [
+        *((entrance.internal, entrance.published, entrance.address) for entrance in instance.entrances),
+        *((internal, external, instance.bind_address) for internal, external in ports.items()),
+    ]
     return [
-        docker.ContainerPortArgs(internal=internal, external=external, ip=instance.bind_address)
-        for internal, external in ports.items()
+        docker.ContainerPortArgs(internal=internal, external=external, ip=address)
+        for internal, external, address in published
         if external is not None
     ] or None
 

@@ -8,14 +8,21 @@ import pulumi
 import pulumi_docker as docker
 
 from components.container import OWNER_LABEL
-from components.images import CONFIG_WRITER, PYTHON_BASE, Service, resolve
+from components.images import CADDY_BASE, CADDY_BUILDER, CONFIG_WRITER, PYTHON_BASE, Service, resolve
 from components.render.build import content_tag
 from components.render.platform_tls import encrypted
 from components.settings import StackSettings
 from components.topology import DockerHost as HostPlan
 
 PULLED = (Service.PROMETHEUS, Service.ALERTMANAGER, Service.GRAFANA, Service.PVE_EXPORTER, CONFIG_WRITER)
-BUILD_CONTEXT = "discovery_fn"
+# What is built where no finished image is given: its directory, and its bases by build argument.
+BUILT: dict[Service, tuple[str, dict[str, str]]] = {
+    Service.DISCOVERY: ("discovery_fn", {"PYTHON_IMAGE": PYTHON_BASE}),
+    Service.GATEWAY: (
+        "components/gateway_image",
+        {"CADDY_BASE": CADDY_BASE, "CADDY_BUILDER": CADDY_BUILDER},
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +79,17 @@ class DockerHost(pulumi.ComponentResource):
 
     def _images(self, name: str, settings: StackSettings) -> dict[str, pulumi.Output[str]]:
         prefix, overrides = settings.images.registry_prefix, settings.images.overrides()
-        keys = [*PULLED, *([Service.DISCOVERY] if Service.DISCOVERY in overrides else [])]
+        wanted = [service for service in BUILT if service is not Service.GATEWAY or settings.gateway.enabled]
+        keys = [*PULLED, *(service for service in wanted if service in overrides)]
         # It tells Alertmanager over TLS that its files have changed; else it is the base of a build only.
         keys += [PYTHON_BASE] if encrypted(settings) else []
         images = {str(key): self._pull(name, str(key), resolve(key, prefix, overrides)) for key in keys}
-        if Service.DISCOVERY not in overrides:
-            images[Service.DISCOVERY] = self._build_discovery(name, settings)
-        return images
+        built = {
+            str(service): self._build(name, service, settings)
+            for service in wanted
+            if service not in overrides
+        }
+        return {**images, **built}
 
     def _pull(self, name: str, key: str, reference: str) -> pulumi.Output[str]:
         # By image id: a name or digest reads back differently and recreates containers (pulumi-docker#1431).
@@ -87,17 +98,24 @@ class DockerHost(pulumi.ComponentResource):
             f"{name}-image-{key}", name=reference, keep_locally=True, opts=self._child
         ).image_id
 
-    def _build_discovery(self, name: str, settings: StackSettings) -> pulumi.Output[str]:
-        base = resolve(PYTHON_BASE, settings.images.registry_prefix, settings.images.overrides())
+    def _build(self, name: str, service: Service, settings: StackSettings) -> pulumi.Output[str]:
+        prefix, overrides = settings.images.registry_prefix, settings.images.overrides()
+        context, bases = BUILT[service]
+        arguments = {argument: resolve(key, prefix, overrides) for argument, key in bases.items()}
+        networks = {
+            Service.DISCOVERY: settings.discovery.build_network,
+            Service.GATEWAY: settings.gateway.build_network,
+        }
+        tag = content_tag(context, *arguments.values())
         image = docker.Image(
-            f"{name}-image-discovery",
+            f"{name}-image-{service}",
             # The tag follows the content: a changed file makes a new name, and so a new container.
-            image_name=f"{settings.containers.name_prefix}-discovery:{content_tag(BUILD_CONTEXT, base)}",
+            image_name=f"{settings.containers.name_prefix}-{service}:{tag}",
             build=docker.DockerBuildArgs(
-                context=BUILD_CONTEXT,
-                dockerfile=f"{BUILD_CONTEXT}/Dockerfile",
-                args={"PYTHON_IMAGE": base},
-                network=settings.discovery.build_network,
+                context=context,
+                dockerfile=f"{context}/Dockerfile",
+                args=arguments,
+                network=networks[service],
                 # The provider speaks to the daemon's BuildKit itself, without buildx. The classic builder
                 # leaves a container behind for each line of the Dockerfile.
                 builder_version=docker.BuilderVersion.BUILDER_BUILD_KIT,

@@ -36,7 +36,7 @@ class Grafana(Service):
             config_dir=render.CONFIG_DIR,
             data_dir=render.DATA_DIR,
             environment={"GF_PATHS_CONFIG": render.CONFIG_FILE},
-            files={"grafana.ini": render.grafana_ini(settings), **hops.certificate_files(settings)},
+            files={**render.files(settings), **hops.certificate_files(settings)},
             secret_files={
                 **{path: args.secrets[key] for path, key in render.secret_files(settings).items()},
                 **platform_tls.key_files(args),
@@ -50,4 +50,4 @@ class Grafana(Service):
         )
         super().__init__(args, spec, opts)
         self.url = pulumi.Output.from_input(render.external_url(settings))
-        self.api_url = settings.grafana.api_url or render.published_url(settings)
+        self.api_url = render.api_url(settings)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumiverse_grafana as grafana
 
+from components.gateway import Gateway, authority
 from components.grafana import Grafana
 from components.render.platform_tls import authority_of
 from components.settings import Secret, Secrets, StackSettings
@@ -14,9 +16,14 @@ from components.settings import Secret, Secrets, StackSettings
 
 @dataclass(frozen=True, kw_only=True)
 class GrafanaAccountArgs:
-    """Arguments of GrafanaAccount."""
+    """Arguments of GrafanaAccount.
+
+    Attributes:
+        gateways: the way to the server, where it goes through them.
+    """
 
     server: Grafana
+    gateways: Sequence[Gateway]
     settings: StackSettings
     secrets: Secrets
 
@@ -40,7 +47,9 @@ class GrafanaAccount(pulumi.ComponentResource):
     ) -> None:
         super().__init__(self.TYPE, name, None, opts)
         self._server = args.server
-        self._ca = authority_of(args.settings, args.server.api_url)
+        through = args.settings.api_through_gateway
+        self._gateways = [gateway.container for gateway in args.gateways] if through else []
+        self._ca = authority(args.settings) if through else authority_of(args.settings, args.server.api_url)
         # Where the data goes, so does the content: a destroy needs no Grafana that still answers. Where it is
         # kept, the content is deleted, or the next stack finds it in its way. Not with the container, or the
         # engine would make all of it again with a new one, which has the former one's data.
@@ -94,6 +103,6 @@ class GrafanaAccount(pulumi.ComponentResource):
         return pulumi.ResourceOptions(
             parent=parent,
             provider=provider or self.provider,
-            depends_on=[self._server.container],
+            depends_on=[self._server.container, *self._gateways],
             deleted_with=self._deleted_with,
         )

@@ -18,12 +18,16 @@ class Service(StrEnum):
     GRAFANA = "grafana"
     PVE_EXPORTER = "pve-exporter"
     DISCOVERY = "discovery"
+    GATEWAY = "gateway"
 
 
 # Short-lived container that writes configuration into a volume: it needs a shell and coreutils, nothing else.
 CONFIG_WRITER = "config-writer"
 # What the discovery service's image is built from when no finished image is given.
 PYTHON_BASE = "python-base"
+# The same for the gateway's: the bare program, and what compiles it with its modules.
+CADDY_BASE = "caddy-base"
+CADDY_BUILDER = "caddy-builder"
 
 DEFAULT_REFERENCES: dict[str, str] = {
     # 3.13 is Prometheus' long-term support line (to July 2027).
@@ -34,6 +38,8 @@ DEFAULT_REFERENCES: dict[str, str] = {
     Service.PVE_EXPORTER: "prompve/prometheus-pve-exporter:3.10.0",
     CONFIG_WRITER: "busybox:1.37.0",
     PYTHON_BASE: "python:3.13-slim",
+    CADDY_BASE: "caddy:2.11.9",
+    CADDY_BUILDER: "caddy:2.11.9-builder",
 }
 
 # The user that each image runs its process as (uid, gid): files on its volumes belong to it.
@@ -43,6 +49,7 @@ USERS: dict[str, tuple[int, int]] = {
     Service.GRAFANA: (472, 0),
     Service.PVE_EXPORTER: (101, 101),
     Service.DISCOVERY: (10001, 10001),
+    Service.GATEWAY: (10002, 10002),
 }
 
 # Reference grammar of the OCI distribution specification, reduced to what a person writes:
@@ -67,7 +74,7 @@ def resolve(key: str, registry_prefix: str | None, overrides: dict[str, str]) ->
     """Return the reference to use for an entry of the table.
 
     Args:
-        key: a Service, CONFIG_WRITER or PYTHON_BASE.
+        key: a Service, CONFIG_WRITER, or the base of an image that is built.
         registry_prefix: mirror that stands before the default references, e.g. `mirror.example.com/hub`.
         overrides: whole references from the stack config, taken as they are.
     """

@@ -23,7 +23,9 @@ RULES_DIR = Path("rules")
 def external_url(settings: StackSettings, instance: Instance) -> str:
     """URL under which people and alerts reach a Prometheus."""
     port = instance.published_port or instance.port
-    return settings.prometheus.external_url or f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
+    gateway = f"{settings.gateway_url}/prometheus" if settings.gateway_url else None
+    own = f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
+    return settings.prometheus.external_url or gateway or own
 
 
 def _command(settings: StackSettings, instance: Instance) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import pulumi
 from pulumi.runtime import config as runtime_config
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.settings_alerting import (
@@ -48,6 +48,20 @@ from components.settings_docker import (
     SshDocker,
 )
 from components.settings_exporters import Collector, ExporterHost, ExporterRelease, HostExporters, HostRelease
+from components.settings_gateway import (
+    AcmeTls,
+    AuthMode,
+    BasicAuth,
+    ForwardAuth,
+    Gateway,
+    GivenTls,
+    InternalTls,
+    OidcAuth,
+    OwnTls,
+    RateLimits,
+    TlsMode,
+    certifies,
+)
 from components.settings_guests import GuestExporters, LinuxGuests, WindowsGuests
 from components.settings_model import PROJECT, Model
 from components.settings_replica import REPLICA_LABEL, addresses, check_replica, replica_of
@@ -73,7 +87,9 @@ __all__ = [
     "SCRAPE_PASSWORDS",
     "TLS_KEYS",
     "Access",
+    "AcmeTls",
     "Alerting",
+    "BasicAuth",
     "Channel",
     "ClockSpan",
     "Cluster",
@@ -88,12 +104,16 @@ __all__ = [
     "Firewall",
     "FirewallGuest",
     "FirewallMode",
+    "ForwardAuth",
+    "Gateway",
+    "GivenTls",
     "Grafana",
     "Group",
     "GuestExporters",
     "HostExporters",
     "HostRelease",
     "Images",
+    "InternalTls",
     "LabelsMode",
     "LinuxGuests",
     "LocalDocker",
@@ -101,11 +121,14 @@ __all__ = [
     "Model",
     "MuteTiming",
     "Network",
+    "OidcAuth",
+    "OwnTls",
     "Pki",
     "Ports",
     "Problem",
     "Prometheus",
     "ProxmoxDocker",
+    "RateLimits",
     "RemoteWrite",
     "RepeatIntervals",
     "Replica",
@@ -150,6 +173,8 @@ class Secret(StrEnum):
     TLS_GUESTS_KEY = "tlsGuestsKey"
     TLS_PLATFORM_KEY = "tlsPlatformKey"
     TLS_GATEWAY_KEY = "tlsGatewayKey"
+    GATEWAY_PASSWORD = "gatewayPassword"
+    OIDC_CLIENT_SECRET = "oidcClientSecret"
     SCRAPE_HOSTS_PASSWORD = "scrapeHostsPassword"
     SCRAPE_GUESTS_PASSWORD = "scrapeGuestsPassword"
     SCRAPE_PLATFORM_PASSWORD = "scrapePlatformPassword"
@@ -200,15 +225,16 @@ class StackSettings(Model):
     guest_exporters: GuestExporters = GuestExporters()
     tls: Tls = Tls()
     pki: Pki | None = None
+    gateway: Gateway = Field(default_factory=Gateway, validate_default=True)
 
     @model_validator(mode="after")
     def _grafana_reachable(self) -> Self:
-        remote = isinstance(self.docker, SshDocker)
+        remote = isinstance(self.docker, SshDocker) and not self.gateway.enabled
         if remote and ip_address(self.network.bind_address).is_loopback and self.grafana.api_url is None:
             raise problem(
                 "docker.target is ssh and network.bindAddress is loopback on that host: Grafana's API can't "
-                "be reached from here; set network.bindAddress to an address of the host, or grafana.apiUrl "
-                "to a tunnel or gateway"
+                "be reached from here; turn the gateway on, or set network.bindAddress to an address of the "
+                "host, or grafana.apiUrl to a tunnel"
             )
         return self
 
@@ -216,11 +242,14 @@ class StackSettings(Model):
     def _bound_to_the_vm(self) -> Self:
         if not isinstance(self.docker, ProxmoxDocker) or self.grafana.api_url is not None:
             return self
-        if self.network.bind_address not in (self.docker.host, "0.0.0.0"):  # noqa: S104 - a comparison
+        address = self.network.bind_address
+        if address in (self.docker.host, "0.0.0.0"):  # noqa: S104 - a comparison
+            return self
+        if not (self.gateway.enabled and ip_address(address).is_loopback):
             raise problem(
-                f"docker.target is proxmox and network.bindAddress is {self.network.bind_address}, which the "
-                f"VM doesn't have or nobody reaches; set network.bindAddress to {self.docker.host} or "
-                "0.0.0.0, or grafana.apiUrl to a tunnel or gateway"
+                f"docker.target is proxmox and network.bindAddress is {address}, which the VM doesn't "
+                "have or nobody reaches; turn the gateway on and set network.bindAddress to 127.0.0.1, or "
+                f"set it to {self.docker.host} or 0.0.0.0, or grafana.apiUrl to a tunnel"
             )
         return self
 
@@ -244,8 +273,8 @@ class StackSettings(Model):
 
     @property
     def certificate_holders(self) -> tuple[str, ...]:
-        """Who uses a certificate of `pki`: groups whose servers speak TLS, and the gateway if it has one."""
-        gateway = self.pki is not None and self.pki.gateway is not None
+        """Who uses a certificate of `pki`: groups whose servers speak TLS, and a gateway without another."""
+        gateway = self.gateway.enabled and isinstance(self.gateway.tls, OwnTls)
         return (*self.tls.groups, *((GATEWAY,) if gateway else ()))
 
     @model_validator(mode="after")
@@ -261,6 +290,38 @@ class StackSettings(Model):
                 f"grafana.apiUrl is {url}, and with tls.platform Grafana speaks https only; write https://"
             )
         return self
+
+    @model_validator(mode="after")
+    def _ports_are_free(self) -> Self:
+        others = self.network.ports.model_dump().items()
+        for service, port in ((s, p) for s, p in others if p in self.gateway.ports):
+            raise problem(
+                f"gateway and network.ports.{to_camel(service)} both want port {port}; give one of them "
+                "another"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gateway_can_be_verified(self) -> Self:
+        if self.api_through_gateway and isinstance(self.gateway.tls, InternalTls):
+            raise problem(
+                "gateway.tls is internal, whose authority this machine doesn't know, but Grafana's API is "
+                "reached through the gateway; use own, given or acme, or set grafana.apiUrl"
+            )
+        return self
+
+    @property
+    def gateway_url(self) -> str | None:
+        """URL that people open; None without a gateway."""
+        return self.gateway.url if self.gateway.enabled else None
+
+    @property
+    def api_through_gateway(self) -> bool:
+        """Whether this program reaches Grafana through the gateway: all else is bound to another machine."""
+        elsewhere = (
+            not isinstance(self.docker, LocalDocker) and ip_address(self.network.bind_address).is_loopback
+        )
+        return self.gateway.enabled and elsewhere and self.grafana.api_url is None
 
     @property
     def replica(self) -> Replica | None:
@@ -332,7 +393,17 @@ class StackSettings(Model):
             needed.append(Secret.REMOTE_WRITE_PASSWORD)
         for group in self.tls.groups:
             needed += [TLS_KEYS[group], SCRAPE_PASSWORDS[group]]
-        return tuple(needed)
+        return (*needed, *self._gateway_secrets())
+
+    def _gateway_secrets(self) -> tuple[Secret, ...]:
+        if not self.gateway.enabled:
+            return ()
+        wanted = {
+            Secret.TLS_GATEWAY_KEY: isinstance(self.gateway.tls, OwnTls | GivenTls),
+            Secret.GATEWAY_PASSWORD: isinstance(self.gateway.auth, BasicAuth),
+            Secret.OIDC_CLIENT_SECRET: isinstance(self.gateway.auth, OidcAuth),
+        }
+        return tuple(secret for secret, needed in wanted.items() if needed)
 
 
 def _can_be_reached(address: str) -> bool:
@@ -390,11 +461,18 @@ _ADVICE = {
 }
 
 
+# The discriminator of a union stands in the location of an error too; it is no key of the file.
+_UNIONS = {
+    "docker": ("local", "ssh", "proxmox"),
+    "gateway.tls": tuple(TlsMode),
+    "gateway.auth": tuple(AuthMode),
+}
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
-        # The discriminator of a union stands in the location too; it is no key of the file.
-        if part in ("local", "ssh", "proxmox") and path == "docker":
+        if part in _UNIONS.get(path, ()):
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path
@@ -427,8 +505,17 @@ def _secret_problems(settings: StackSettings, given: frozenset[str]) -> list[Pro
 
 
 def _pki_problems(settings: StackSettings, now: datetime) -> list[Problem]:
-    found = faults(settings.pki, settings.certificate_holders, now)
+    found = {**faults(settings.pki, settings.certificate_holders, now), **_gateway_fault(settings)}
     return [Problem(key=key, text=text) for key, text in found.items()]
+
+
+def _gateway_fault(settings: StackSettings) -> Mapping[str, str]:
+    host = settings.gateway.host
+    if settings.pki is None or settings.pki.gateway is None or host is None:
+        return {}
+    if GATEWAY not in settings.certificate_holders or certifies(settings.pki.gateway, host):
+        return {}
+    return {"pki.gateway": f"isn't made out to gateway.host, {host}; run: python -m ops pki"}
 
 
 def _plain_problems(plain: Mapping[str, object]) -> list[Problem]:
@@ -467,11 +554,28 @@ def _file_problems(settings: StackSettings, root: Path) -> list[Problem]:
     if isinstance(settings.docker, ProxmoxDocker):
         files["docker.identityFile"] = (settings.docker.identity_file, _IDENTITY)
     files.update(_exporter_files(settings.host_exporters))
-    return [
+    files.update(settings.gateway.files())
+    missing = [
         Problem(key=key, text=f"{path} is not a readable file; give the path of {what}")
         for key, (path, what) in files.items()
         if path is not None and not (root / path).is_file()
     ]
+    return missing or _certificate_problems(settings.gateway, root)
+
+
+def _certificate_problems(gateway: Gateway, root: Path) -> list[Problem]:
+    if not gateway.enabled or not isinstance(gateway.tls, GivenTls) or gateway.host is None:
+        return []
+    path = gateway.tls.certificate_file
+    try:
+        fits = certifies((root / path).read_text("utf-8"), gateway.host)
+    except ValueError:
+        text = (
+            f"{path} is not a certificate in PEM; give the gateway's, then those between it and the authority"
+        )
+        return [Problem(key="gateway.tls.certificateFile", text=text)]
+    text = f"{path} is not for gateway.host, {gateway.host}; correct the one or have the other issued anew"
+    return [] if fits else [Problem(key="gateway.tls.certificateFile", text=text)]
 
 
 def _parse(

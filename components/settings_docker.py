@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.images import CONFIG_WRITER, PYTHON_BASE, Service
+from components.images import CADDY_BASE, CADDY_BUILDER, CONFIG_WRITER, PYTHON_BASE, Service
 from components.settings_model import PROJECT, Model
 from components.words import (
     Address,
@@ -207,8 +207,12 @@ class Images(Model):
     pve_exporter: ImageReference | None = None
     # A finished image of the discovery service; without it, the image is built from discovery_fn/.
     discovery: ImageReference | None = None
+    # A finished image of the gateway; without it, it is built from components/gateway_image/.
+    gateway: ImageReference | None = None
     config_writer: ImageReference | None = None
     python_base: ImageReference | None = None
+    caddy_base: ImageReference | None = None
+    caddy_builder: ImageReference | None = None
 
     def overrides(self) -> dict[str, str]:
         """References given by the site, by key of the image table."""
@@ -218,8 +222,11 @@ class Images(Model):
             Service.GRAFANA: self.grafana,
             Service.PVE_EXPORTER: self.pve_exporter,
             Service.DISCOVERY: self.discovery,
+            Service.GATEWAY: self.gateway,
             CONFIG_WRITER: self.config_writer,
             PYTHON_BASE: self.python_base,
+            CADDY_BASE: self.caddy_base,
+            CADDY_BUILDER: self.caddy_builder,
         }
         return {key: value for key, value in given.items() if value is not None}
 
@@ -232,6 +239,7 @@ class MemoryLimits(Model):
     grafana: PositiveInt = 512
     discovery: PositiveInt = 256
     pve_exporter: PositiveInt = 256
+    gateway: PositiveInt = 128
 
 
 class Containers(Model):

@@ -104,6 +104,11 @@ def faults(given: Pki | None, holders: Sequence[str], now: datetime) -> Mapping[
     if not holders:
         return {}
     if given is None:
+        if tuple(holders) == (GATEWAY,):
+            return {
+                "pki": "is missing, and the gateway needs a certificate; run: python -m ops pki, or give "
+                "gateway.tls another mode (given, acme)"
+            }
         text = f"is missing, and tls is on for {', '.join(holders)}; run: python -m ops pki, or set tls: off "
         return {"pki": f"{text}where {_TRUSTED}"}
     found = {f"pki.{holder}": _fault(given, holder, now) for holder in holders}
@@ -115,7 +120,9 @@ def faults(given: Pki | None, holders: Sequence[str], now: datetime) -> Mapping[
 def _fault(given: Pki, holder: str, now: datetime) -> str | None:
     certificate = given.certificate(holder)
     if certificate is None:
-        return f"is missing; run: python -m ops pki, or set tls.{holder}: false where {_TRUSTED}"
+        other = "give gateway.tls another mode (given, acme)"
+        other = other if holder == GATEWAY else f"set tls.{holder}: false where {_TRUSTED}"
+        return f"is missing; run: python -m ops pki, or {other}"
     if not pki.signed_by(certificate, given.ca):
         return "is signed by none of the certificates in pki.ca; run: python -m ops pki"
     name = None if holder == GATEWAY else Group(holder).server_name

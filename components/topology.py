@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from components.images import Service
-from components.settings import LocalDocker, ProxmoxDocker, SshDocker, StackSettings
+from components.settings import Gateway, LocalDocker, ProxmoxDocker, SshDocker, StackSettings
 
 # The port that each service listens on inside its container.
 CONTAINER_PORTS: dict[Service, int] = {
@@ -19,7 +19,11 @@ CONTAINER_PORTS: dict[Service, int] = {
     Service.GRAFANA: 3000,
     Service.DISCOVERY: 8000,
     Service.PVE_EXPORTER: 9221,
+    # Its metrics; what people open is published besides.
+    Service.GATEWAY: 9180,
 }
+# Above 1023: no process in a container has the right to listen below.
+GATEWAY_HTTPS, GATEWAY_HTTP = 8443, 8080
 
 # The port inside the container by which the Alertmanagers of two hosts talk.
 GOSSIP_PORT = 9094
@@ -56,6 +60,21 @@ class DockerHost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Entrance:
+    """A port that is open to others than the machine itself.
+
+    Attributes:
+        internal: port inside the container.
+        published: port on the host.
+        address: of the host, that it listens on.
+    """
+
+    internal: int
+    published: int
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Instance:
     """One container of a service.
 
@@ -67,6 +86,7 @@ class Instance:
         gossip_port: Alertmanager's port for the other one, published too; None where there is no other.
         data_volume: name of the Docker volume with its data, None where it keeps none.
         memory_mib: memory limit in MiB.
+        entrances: ports on addresses of their own.
     """
 
     service: Service
@@ -80,6 +100,7 @@ class Instance:
     data_volume: str | None
     memory_mib: int
     gossip_port: int | None = None
+    entrances: tuple[Entrance, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -184,6 +205,7 @@ def _hosts(settings: StackSettings) -> tuple[DockerHost, ...]:
 def _instance(service: Service, host: DockerHost, settings: StackSettings) -> Instance:
     prefix = settings.containers.name_prefix
     key, option = f"{service}-{host.key}", service.replace("-", "_")
+    stateful = {*STATEFUL, *([Service.GATEWAY] if settings.gateway.keeps_data else [])}
     replica = settings.replica if service is Service.ALERTMANAGER else None
     return Instance(
         service=service,
@@ -192,21 +214,32 @@ def _instance(service: Service, host: DockerHost, settings: StackSettings) -> In
         container_name=f"{prefix}-{key}",
         config_volume=f"{prefix}-{key}-config",
         port=CONTAINER_PORTS[service],
-        published_port=getattr(settings.network.ports, option),
+        published_port=getattr(settings.network.ports, option, None),
         bind_address=host.bind_address,
-        data_volume=f"{prefix}-{key}-data" if service in STATEFUL else None,
+        data_volume=f"{prefix}-{key}-data" if service in stateful else None,
         memory_mib=getattr(settings.containers.memory_mib, option),
         gossip_port=replica.gossip_port if replica else None,
+        entrances=_entrances(settings.gateway) if service is Service.GATEWAY else (),
+    )
+
+
+def _entrances(gateway: Gateway) -> tuple[Entrance, ...]:
+    published = {GATEWAY_HTTPS: gateway.port, GATEWAY_HTTP: gateway.http_port}
+    return tuple(
+        Entrance(internal=internal, published=port, address=gateway.bind_address)
+        for internal, port in published.items()
+        if port is not None
     )
 
 
 def plan(settings: StackSettings) -> Topology:
     """Lay the services out over the hosts."""
     hosts = _hosts(settings)
+    services = [s for s in Service if s is not Service.GATEWAY or settings.gateway.enabled]
     instances = tuple(
         _instance(service, host, settings)
         for host in hosts
-        for service in Service
+        for service in services
         if host.key == HOST_KEYS[0] or service not in SINGLE
     )
     return Topology(hosts=hosts, instances=instances)

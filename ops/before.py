@@ -9,7 +9,8 @@ import docker
 from docker.errors import NotFound
 
 from components.container import OWNER_LABEL
-from components.settings import LocalDocker
+from components.settings import LocalDocker, StackSettings
+from components.topology import Instance
 from lab.apply_docker import STACK_LABEL
 from ops.console import OpsError
 from ops.stack import Stack, stack_file
@@ -25,18 +26,29 @@ def check_ports(stack: Stack, client: docker.DockerClient) -> None:
         return
     taken = []
     for instance in stack.topology.instances:
-        port = instance.published_port
-        if port is None or _ours(instance.container_name, client):
+        if _ours(instance.container_name, client):
             continue
-        if _listening(stack.settings.network.bind_address, port):
-            key = instance.service.replace("pve-exporter", "pveExporter")
-            taken.append(f"  port {port} ({instance.service}): set pve-monitoring:network.ports.{key}")
+        taken += [
+            f"  port {port} ({instance.service}): set pve-monitoring:{key}"
+            for key, address, port in _published(instance, stack.settings)
+            if _listening(address, port)
+        ]
     if taken:
         what = "\n".join(taken)
         raise OpsError(
             f"something on this machine already listens on these ports (who: ss -ltnp):\n{what}\n"
             f"in {stack_file(stack.name).name}, or stop what uses them; nothing was created"
         )
+
+
+def _published(instance: Instance, settings: StackSettings) -> list[tuple[str, str, int]]:
+    """Key of the settings, address and port of everything that an instance listens on."""
+    keys = {settings.gateway.port: "gateway.port", settings.gateway.http_port: "gateway.httpPort"}
+    found = [(keys[e.published], e.address, e.published) for e in instance.entrances]
+    if instance.published_port is not None:
+        key = instance.service.replace("pve-exporter", "pveExporter")
+        found.append((f"network.ports.{key}", settings.network.bind_address, instance.published_port))
+    return found
 
 
 def _ours(container: str, client: docker.DockerClient) -> bool:

@@ -8,6 +8,7 @@ import sys
 import docker
 from docker.errors import APIError
 
+from components.docker_host import BUILT
 from lab import apply as without_cli
 from lab import environment as lab_environment
 from ops import docker_daemon, pulumi_cli
@@ -45,7 +46,7 @@ def down(name: str) -> None:
 
 def _remove_built_images(name: str, client: docker.DockerClient) -> None:
     """Remove the images that `up` built for this stack; pulled ones and stand-ins may serve others."""
-    repositories = [f"{load(name).settings.containers.name_prefix}-discovery"]
+    repositories = [f"{load(name).settings.containers.name_prefix}-{service}" for service in BUILT]
     if lab_of(name) is not None:
         repositories.append(lab_environment.IMAGE)
     for repository in repositories:

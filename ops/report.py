@@ -5,11 +5,12 @@ from __future__ import annotations
 import docker
 from docker.errors import ImageNotFound
 
-from components.images import Service
+from components.docker_host import BUILT
+from components.settings import BasicAuth
 from lab import environment as lab_environment
 from lab.images import STAND_IN_LABEL
 from ops.console import console, table
-from ops.stack import LAB_GRAFANA_PASSWORD, Part, Stack, lab_of, parts
+from ops.stack import LAB_GATEWAY_PASSWORD, LAB_GRAFANA_PASSWORD, Part, Stack, lab_of, parts
 
 
 def show(stack: Stack, client: docker.DockerClient) -> None:
@@ -31,6 +32,10 @@ def show(stack: Stack, client: docker.DockerClient) -> None:
     console.print(made)
     password = LAB_GRAFANA_PASSWORD if lab is not None else "of: pulumi config get grafanaAdminPassword"
     console.print(f"Log in to Grafana as [bold]{stack.settings.grafana.admin_user}[/], password {password}")
+    auth = stack.settings.gateway.auth
+    if stack.settings.gateway.enabled and isinstance(auth, BasicAuth):
+        password = LAB_GATEWAY_PASSWORD if lab is not None else "of: pulumi config get gatewayPassword"
+        console.print(f"Prometheus and Alertmanager: [bold]{auth.user}[/], password {password}")
     if any(_is_stand_in(reference, client) for reference in stack.image_references()):
         console.print("[dim]stand-in: built here because no registry answers; Grafana's is a double[/]")
 
@@ -43,7 +48,8 @@ def _is_stand_in(reference: str, client: docker.DockerClient) -> bool:
 
 
 def _image_note(part: Part, stack: Stack, client: docker.DockerClient) -> str:
-    if part.instance.service is Service.DISCOVERY and stack.settings.images.discovery is None:
-        return "built from discovery_fn"
+    service = part.instance.service
+    if service in BUILT and service not in stack.settings.images.overrides():
+        return f"built from {BUILT[service][0]}"
     reference = stack.image_of(part.instance.service)
     return f"{reference} [yellow](stand-in)[/]" if _is_stand_in(reference, client) else reference

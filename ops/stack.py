@@ -13,7 +13,10 @@ import yaml
 from docker.errors import NotFound
 
 from components import images
+from components.alertmanager import external_url as alertmanager_url
+from components.docker_host import BUILT
 from components.images import Service
+from components.prometheus import external_url as prometheus_url
 from components.render import grafana as grafana_render
 from components.render.platform_tls import scheme
 from components.settings import PROJECT, StackSettings, parse, validate
@@ -24,8 +27,9 @@ from lab.environment import Lab
 from ops.console import OpsError
 from ops.pulumi_cli import ROOT
 
-# In the clear on purpose: it opens the lab's Grafana (Pulumi.dev.yaml holds it encrypted).
+# In the clear on purpose: they open the lab's Grafana (Pulumi.dev.yaml holds it encrypted).
 LAB_GRAFANA_PASSWORD = "lab-admin"  # noqa: S105
+LAB_GATEWAY_PASSWORD = "lab-gateway"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ class Stack:
 
     def image_references(self) -> list[str]:
         """Every image that the stack runs or builds from, the base of a build first."""
-        keys = [images.PYTHON_BASE, images.CONFIG_WRITER, *(s for s in Service if s is not Service.DISCOVERY)]
-        return [self.image_of(key) for key in keys]
+        given, wanted = self.settings.images.overrides(), {i.service for i in self.topology.instances}
+        bases = [base for s in BUILT if s in wanted and s not in given for base in BUILT[s][1].values()]
+        keys = [*bases, images.CONFIG_WRITER, *(s for s in Service if s in wanted and s not in BUILT)]
+        return [self.image_of(key) for key in [*keys, *(s for s in BUILT if s in given)]]
 
     def image_of(self, key: str) -> str:
         """The image for a service, or for another entry of the image table."""
@@ -154,8 +160,14 @@ def _state(instance: Instance, client: docker.DockerClient) -> str:
 
 
 def _url(instance: Instance, settings: StackSettings) -> str | None:
+    pages = {
+        Service.GATEWAY: settings.gateway_url,
+        Service.GRAFANA: grafana_render.external_url(settings),
+        Service.PROMETHEUS: prometheus_url(settings, instance),
+        Service.ALERTMANAGER: alertmanager_url(settings, instance),
+    }
+    if instance.service in pages and (settings.gateway.enabled or instance.service is Service.GRAFANA):
+        return pages[instance.service]
     if instance.published_port is None:
         return None
-    if instance.service is Service.GRAFANA:
-        return grafana_render.external_url(settings)
     return f"{scheme(settings)}://{settings.network.bind_address}:{instance.published_port}"

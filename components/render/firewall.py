@@ -37,9 +37,9 @@ def exporter_ports(settings: StackSettings) -> str:
 
 def platform_ports(settings: StackSettings) -> str:
     """The published ports of the platform, by comma."""
-    ports = [*settings.network.ports.model_dump().values()]
+    ports = {*settings.network.ports.model_dump().values(), *settings.gateway.ports}
     if settings.replica is not None:
-        ports.append(settings.replica.gossip_port)
+        ports.add(settings.replica.gossip_port)
     return ",".join(str(port) for port in sorted(port for port in ports if port is not None))
 
 

@@ -46,7 +46,7 @@ _LABEL_VALUE_LENGTH_LIMIT = 2048
 
 # Each Prometheus watches those of its own host alone: they tell the same of the same guests, which rules
 # would count twice, and whether the API is read is a matter of the own ones.
-_OF_ONE_HOST = (Service.PVE_EXPORTER, Service.DISCOVERY)
+_OF_ONE_HOST = (Service.PVE_EXPORTER, Service.DISCOVERY, Service.GATEWAY)
 
 # Labels of a guest target that say who it is; the rest is told by pve_discovery_guest_info.
 _IDENTITY_LABELS = ("vm_id", "vm_name", "cluster")
@@ -214,6 +214,7 @@ def _platform_jobs(settings: StackSettings, topology: Topology) -> list[_JSON]:
             **_limits("platform"),
         }
         for service in Service
+        if topology.of(service)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Compiling a program of the Prometheus project from its Go module with the Go toolchain of this machine."""
+"""Compiling a program from its Go module with the Go toolchain of this machine."""
 
 from __future__ import annotations
 
@@ -34,12 +34,18 @@ class GoModule:
         commands: names of commands, and of the binaries.
         tags: Go build tags.
         packages: where the commands lie in the module; in `cmd/` unless it is said.
+        parts: other modules whose source becomes a folder of this one: path and folder. What they import is
+            pinned by this module's own go.mod.
+        version_variable: what the program calls its version, if it isn't one of the Prometheus project; the
+            value has a v.
     """
 
     path: str
     commands: tuple[str, ...]
     tags: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
+    version_variable: str | None = None
 
 
 def binaries(
@@ -66,7 +72,11 @@ def binaries(
     shutil.rmtree(folder, ignore_errors=True)
     source = folder / "source"
     report(f"downloading {module.path}")
-    shutil.copytree(_downloaded(module, recipe), source, copy_function=shutil.copyfile)
+    shutil.copytree(_downloaded(module.path, recipe), source, copy_function=shutil.copyfile)
+    for path, inside in module.parts:
+        shutil.copytree(_downloaded(path, recipe), source / inside, copy_function=shutil.copyfile)
+        # A folder with a go.mod is a module of its own.
+        (source / inside / "go.mod").unlink()
     _writable(source)
     _overlay(recipe / "overlay", source)
     report(f"compiling {', '.join(module.commands)} {version}: a few minutes the first time")
@@ -86,6 +96,8 @@ def binaries(
 def _build_command(module: GoModule, version: str, target: Path) -> list[str]:
     said = {"Version": version, "Branch": "stand-in", "BuildUser": "lab/images"}
     variables = " ".join(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in said.items())
+    if module.version_variable is not None:
+        variables = f"-X {module.version_variable}=v{version}"
     return [
         *("go", "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly"),
         *("-tags", ",".join(module.tags)),
@@ -106,13 +118,13 @@ def _every(step: int, say: Callable[[int, str], None]) -> Callable[[str], None]:
     return take
 
 
-def _downloaded(module: GoModule, recipe: Path) -> Path:
-    """Download the module, check it against `go.sum`, and return its folder in Go's read-only cache."""
-    command = ["go", "mod", "download", "-json", module.path]
+def _downloaded(path: str, recipe: Path) -> Path:
+    """Download a module, check it against `go.sum`, and return its folder in Go's read-only cache."""
+    command = ["go", "mod", "download", "-json", path]
     done = subprocess.run(command, cwd=recipe, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ImageBuildFailed(
-            f"{module.path} can't be downloaded.",
+            f"{path} can't be downloaded.",
             _toolchain_advice(recipe),
             (done.stdout + done.stderr).splitlines(),
         )

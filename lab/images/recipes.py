@@ -143,6 +143,15 @@ _PROMETHEUS = GoModule(
 _ALERTMANAGER = GoModule(
     path="github.com/prometheus/alertmanager", commands=("alertmanager", "amtool"), tags=("netgo",)
 )
+CADDY = GoModule(
+    path="github.com/caddyserver/caddy/v2",
+    commands=("caddy",),
+    # As upstream builds it.
+    tags=("nobadger", "nomysql", "nopgx"),
+    parts=(("github.com/mholt/caddy-ratelimit", "modules/caddyratelimit"),),
+    version_variable="github.com/caddyserver/caddy/v2.CustomVersion",
+)
+CADDY_TAG = "2.11.9"
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe(
@@ -188,6 +197,23 @@ RECIPES: tuple[Recipe, ...] = (
         lacks="Debian is below it instead of Alpine, and there is no init process",
     ),
     Recipe(
+        repository="caddy",
+        tag=CADDY_TAG,
+        folder=FOLDER / "caddy",
+        contents="Caddy, compiled from the Go module of that release with caddy-ratelimit",
+        lacks="Debian is below it instead of Alpine, the binary has a module more than upstream's, and no "
+        "capability to listen on low ports",
+        inputs=repr(CADDY),
+        prepare=partial(_add_binaries, CADDY),
+    ),
+    Recipe(
+        repository="caddy",
+        tag=f"{CADDY_TAG}-builder",
+        folder=FOLDER / "caddy_builder",
+        contents="the stand-in of Caddy, and an xcaddy that copies it",
+        lacks="it compiles nothing: the one set of modules that the platform uses is in it",
+    ),
+    Recipe(
         repository="grafana/grafana",
         tag="13.2.3",
         folder=FOLDER / "grafana",
@@ -201,11 +227,16 @@ RECIPES: tuple[Recipe, ...] = (
 
 
 def for_repository(reference: Reference) -> Recipe | None:
-    """Return the recipe for the repository that a reference names, with any tag; None if there is none."""
-    for recipe in RECIPES:
-        if reference.is_repository(recipe.repository) and (recipe.folder / "Dockerfile").is_file():
-            return recipe
-    return None
+    """Return the recipe for the repository that a reference names, of its tag if there are several.
+
+    None if there is none; else it may be for another tag.
+    """
+    found = [
+        recipe
+        for recipe in RECIPES
+        if reference.is_repository(recipe.repository) and (recipe.folder / "Dockerfile").is_file()
+    ]
+    return next((recipe for recipe in found if recipe.tag == reference.tag), next(iter(found), None))
 
 
 def named(text: str) -> Recipe | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import requests
 
 from components.render.platform_tls import scheme
-from components.settings import SshDocker, StackSettings
+from components.settings import LocalDocker, SshDocker, StackSettings
 from ops.platform_client import Clients
 from ops.stack import Stack
 
@@ -71,7 +72,10 @@ class Watch:
 
 
 def watch_of(stack: Stack, prometheus: str | None, discovery: str | None) -> Watch:
-    """Where a stack's Prometheus and discovery are reached: as given, or at their published ports."""
+    """Where a stack's Prometheus and discovery are reached: as given, or at their published ports.
+
+    None where nobody knows, as behind a gateway on another machine.
+    """
     settings = stack.settings
     ports = settings.network.ports
     return Watch(
@@ -83,9 +87,10 @@ def watch_of(stack: Stack, prometheus: str | None, discovery: str | None) -> Wat
 
 
 def _published(settings: StackSettings, port: int | None) -> str | None:
-    if port is None:
-        return None
     address = settings.network.bind_address
+    elsewhere = not isinstance(settings.docker, LocalDocker) and ip_address(address).is_loopback
+    if port is None or elsewhere:
+        return None
     if isinstance(settings.docker, SshDocker):
         address = settings.docker.host if address == "0.0.0.0" else address  # noqa: S104 - a comparison
     elif address == "0.0.0.0":  # noqa: S104 - a comparison

@@ -37,6 +37,8 @@ def _reached(settings: StackSettings) -> Iterator[str]:
     if not isinstance(settings.docker, LocalDocker):
         yield from (one.host for one in (settings.docker, settings.docker.second()) if one is not None)
     yield from settings.host_addresses
+    if settings.gateway.host is not None:
+        yield settings.gateway.host
     urls = (
         settings.grafana.api_url,
         settings.grafana.external_url,
@@ -57,5 +59,5 @@ def _name(host: str) -> str:
     except UnicodeError as error:
         raise OpsError(
             f"{host!r} is neither a name nor an address that a certificate can have; correct it in "
-            "docker.host, or in the URL that it stands in"
+            "docker.host, gateway.host, or in the URL that it stands in"
         ) from error

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from components import settings as configuration
+from components.pki import issue
 from components.settings import (
     ALWAYS_REQUIRED,
     ProxmoxDocker,
@@ -23,8 +25,10 @@ from components.settings import (
     StackSettings,
     validate,
 )
+from components.settings_gateway import certifies
 from components.words import canonical, seconds
 from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, PROXMOX, ROOT, settings
+from tests.support.pki import AUTHORITY, CERTIFICATES
 
 
 def changed(path: str, value: Any, base: dict[str, Any] = MINIMAL) -> dict[str, Any]:
@@ -185,6 +189,7 @@ def test_ssh_host_on_loopback_needs_a_way_to_grafana() -> None:
     assert "grafana.apiUrl" in problems(changed("docker", ssh))["(stack)"]
     given = changed("grafana.apiUrl", "http://127.0.0.1:13000", changed("docker", ssh))
     assert settings(given).grafana.api_url == "http://127.0.0.1:13000"
+    assert settings(EXAMPLES["gateway-oidc"]).api_through_gateway
 
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
@@ -247,7 +252,7 @@ def test_the_gateway_is_another_address_of_the_vms_network(gateway: str) -> None
 @pytest.mark.parametrize("bind", ["127.0.0.1", "192.0.2.11"])
 def test_the_platform_listens_on_the_vms_own_address(bind: str) -> None:
     values = changed("network.bindAddress", bind, PROXMOX)
-    assert "set network.bindAddress to 192.0.2.10 or 0.0.0.0" in problems(values)["(stack)"]
+    assert "192.0.2.10 or 0.0.0.0" in problems(values)["(stack)"]
     assert settings(changed("grafana.apiUrl", "http://127.0.0.1:13000", values)).docker.target == "proxmox"
 
 
@@ -581,3 +586,93 @@ def test_guests_let_in_what_is_given_or_the_docker_host(
     change: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     assert settings({**MINIMAL, **change}).monitoring_addresses == expected
+
+
+GATEWAY = {"host": "monitoring.example.com"}
+
+
+def gateway_problem(**values: Any) -> str:
+    """What is said of a gateway that differs from the examples'."""
+    made = {**MINIMAL, "pki": CERTIFICATES, "gateway": {**GATEWAY, **values}}
+    (text,) = problems(made).values()
+    return text
+
+
+def test_the_gateway_is_on_unless_somebody_says_otherwise_and_needs_a_name() -> None:
+    without = {key: value for key, value in MINIMAL.items() if key != "gateway"}
+    assert "the gateway is on and has no name; give gateway.host" in problems(without)["(stack)"]
+    assert settings({**MINIMAL, "pki": CERTIFICATES, "gateway": GATEWAY}).gateway.port == 443
+    assert settings(MINIMAL).gateway_url is None
+
+
+def test_the_gateways_secrets_are_those_of_its_modes() -> None:
+    def needed(name: str) -> set[str]:
+        kinds = (Secret.TLS_GATEWAY_KEY, Secret.GATEWAY_PASSWORD, Secret.OIDC_CLIENT_SECRET)
+        return {secret for secret in settings(EXAMPLES[name]).required_secrets() if secret in kinds}
+
+    assert needed("minimal") == needed("gateway-acme") == set()
+    assert needed("production") == {Secret.TLS_GATEWAY_KEY, Secret.GATEWAY_PASSWORD}
+    assert needed("gateway-oidc") == {Secret.TLS_GATEWAY_KEY, Secret.OIDC_CLIENT_SECRET}
+    assert needed("dev") == {Secret.GATEWAY_PASSWORD}
+    found = problems(EXAMPLES["production"], ALL_SECRETS - {"gatewayPassword"})
+    assert found["gatewayPassword"].endswith("run: pulumi config set --secret gatewayPassword")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"host": "other.example.com"},
+            "isn't made out to gateway.host, other.example.com; run: python -m ops pki",
+        ),
+        ({"port": 9090}, "gateway and network.ports.prometheus both want port 9090"),
+        ({"httpPort": 443}, "port and httpPort are both 443"),
+        ({"tls": {"mode": "acme"}}, "is required and missing"),
+        (
+            {"tls": {"mode": "acme", "email": "a@example.com"}, "port": 8443},
+            "set port to 443 or httpPort to 80",
+        ),
+        ({"tls": {"mode": "acme", "email": "a@b"}, "host": "192.0.2.1"}, "certifies names of the DNS"),
+        ({"tls": {"mode": "given", "certificateFile": "no.pem"}}, "no.pem is not a readable file"),
+        ({"auth": {"mode": "basic", "user": "a:b"}}, "'a:b' is not a user name"),
+        ({"auth": {"mode": "forward", "url": "auth.example.com"}}, "is not a URL"),
+        (
+            {"auth": {"mode": "forward", "url": "https://a.example.com", "headers": ["Cookie"]}},
+            "name another header",
+        ),
+    ],
+)
+def test_mistakes_at_the_gateway_say_what_to_do(values: dict[str, Any], said: str) -> None:
+    assert said in gateway_problem(**values)
+
+
+def test_a_gateway_without_a_certificate_is_told_how_to_get_one() -> None:
+    text = problems({**MINIMAL, "gateway": GATEWAY})["pki"]
+    assert "the gateway needs a certificate; run: python -m ops pki, or give gateway.tls another mode" in text
+    without = {key: value for key, value in CERTIFICATES.items() if key != "gateway"}
+    found = problems({**MINIMAL, "pki": without, "gateway": GATEWAY})
+    assert "run: python -m ops pki, or give gateway.tls another mode" in found["pki.gateway"]
+
+
+def test_a_given_certificate_must_be_one_and_for_the_gateway(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.pem"
+    tls = {"mode": "given", "certificateFile": str(path)}
+    path.write_text("nonsense")
+    assert "is not a certificate in PEM" in gateway_problem(tls=tls)
+    path.write_text(CERTIFICATES["platform"])
+    assert "is not for gateway.host, monitoring.example.com" in gateway_problem(tls=tls)
+    path.write_text(CERTIFICATES["gateway"])
+    assert settings({**MINIMAL, "gateway": {**GATEWAY, "tls": tls}}).gateway.tls.mode == "given"
+
+
+def test_a_star_certifies_one_label() -> None:
+    now = datetime.now(UTC)
+    star = issue(AUTHORITY, ["*.example.com", "192.0.2.1"], now).certificate
+    assert [certifies(star, h) for h in ("a.example.com", "A.Example.com", "192.0.2.1")] == [True] * 3
+    assert [certifies(star, h) for h in ("a.b.example.com", "example.com", "192.0.2.2")] == [False] * 3
+
+
+def test_an_authority_that_nobody_knows_is_none_for_the_way_to_another_machine() -> None:
+    values = {**MINIMAL, "docker": {"target": "ssh", "host": "192.0.2.10"}}
+    values["gateway"] = {**GATEWAY, "tls": {"mode": "internal"}}
+    assert "gateway.tls is internal" in problems(values)["(stack)"]

@@ -90,10 +90,11 @@ def test_nobody_looks_at_certificates_where_tls_is_off() -> None:
 
 def test_the_gateways_certificate_needs_no_name_but_a_signature() -> None:
     mine = pki.issue(AUTHORITY, ["monitoring.example.com"], NOW)
-    made = settings({**ENCRYPTED, **with_certificate("gateway", mine.certificate)})
+    on: dict[str, Any] = {"gateway": {"host": "monitoring.example.com"}}
+    made = settings({**ENCRYPTED, **with_certificate("gateway", mine.certificate), **on})
     assert made.certificate_holders == ("hosts", "guests", "platform", "gateway")
     foreign = pki.issue(OTHER, ["monitoring.example.com"], NOW)
-    assert problems(**with_certificate("gateway", foreign.certificate)).keys() == {"pki.gateway"}
+    assert problems(**with_certificate("gateway", foreign.certificate), **on).keys() == {"pki.gateway"}
 
 
 @pytest.mark.parametrize(

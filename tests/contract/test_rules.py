@@ -153,6 +153,7 @@ _AT_ONCE = {
     "PrometheusStorageFailing": "it has happened; the increase keeps it for half an hour",
     "AlertmanagerDeliveryFailing": "Alertmanager counts after its own retries",
     "PrometheusConfigReloadFailed": "max_over_time asks for a bad minute",
+    "GatewayConfigReloadFailed": "max_over_time asks for a bad minute",
     "AlertmanagerConfigReloadFailed": "max_over_time asks for a bad minute",
     "GuestRebootLoop": "three restarts within an hour are the waiting time",
     # The waiting time stands in the query, so that a migration doesn't start it again.

@@ -9,12 +9,13 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, PYTHON_BASE, Service
+from components.docker_host import BUILT
+from components.images import DEFAULT_REFERENCES, Service
 from components.settings import Secret
 from tests.support import secret_values, stack_secrets
 from tests.support.platform import CLI, Platform, running
 
-NEEDED = (*(s for s in Service if s is not Service.DISCOVERY), CONFIG_WRITER, PYTHON_BASE)
+NEEDED = (*(s for s in Service if s not in BUILT), *(set(DEFAULT_REFERENCES) - set(Service)))
 
 
 @pytest.fixture(scope="session")

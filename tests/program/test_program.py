@@ -46,12 +46,18 @@ def writers(recording: Recording) -> list[Any]:
     return [c for c in recording.of(CONTAINER) if c.inputs.get("attach")]
 
 
+def gateways(name: str) -> int:
+    """How many gateways an example has."""
+    return int(EXAMPLES[name]["gateway"].get("enabled", True))
+
+
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_deploys(name: str, *, preview: bool) -> None:
     recording = run(name, preview=preview)
-    # Five services, of which a second host has all but Grafana, each with its writer.
-    assert len(services(recording)) == len(writers(recording)) == (9 if name in TWO else 5)
+    # Five services and the gateway, of which a second host has all but Grafana, each with its writer.
+    wanted = (9 if name in TWO else 5) + gateways(name)
+    assert len(services(recording)) == len(writers(recording)) == wanted
     assert len(recording.of("grafana:oss/dashboard:Dashboard")) >= 3
 
 
@@ -106,14 +112,23 @@ class TestInvariants:
     def test_ports_are_published_on_the_bind_address_only(self, name: str) -> None:
         bind = EXAMPLES[name].get("network", {}).get("bindAddress", "127.0.0.1")
         addresses = {"a": bind, "b": "192.0.2.20"}
-        ports = [(c.name[-1], port) for c in services(run(name)) for port in c.inputs.get("ports") or []]
-        assert {host for host, _ in ports} == ({"a", "b"} if name in TWO else {"a"})
-        assert all(port["ip"] == addresses[host] for host, port in ports)
+        opened = EXAMPLES[name]["gateway"].get("bindAddress", "0.0.0.0")  # noqa: S104 - compared, not bound
+        ports = [(c.name, port["ip"]) for c in services(run(name)) for port in c.inputs.get("ports") or []]
+        assert {address for host, address in ports if host.startswith("gateway")} <= {opened}
+        others = [(host[-1], address) for host, address in ports if not host.startswith("gateway")]
+        assert {host for host, _ in others} == ({"a", "b"} if name in TWO else {"a"})
+        assert all(address == addresses[host] for host, address in others)
+
+    def test_only_the_gateway_listens_for_others_where_there_is_one(self, name: str) -> None:
+        if gateways(name) and name not in TWO:
+            assert EXAMPLES[name].get("network", {}).get("bindAddress", "127.0.0.1") == "127.0.0.1"
 
     def test_history_is_protected_as_the_settings_say(self, name: str) -> None:
         wanted = EXAMPLES[name].get("containers", {}).get("protectData", True)
         data = [v for v in run(name).of(VOLUME) if v.name.endswith("-data")]
-        assert len(data) == (7 if name in TWO else 4)
+        # A gateway that makes or gets its certificates keeps them.
+        keeps = EXAMPLES[name]["gateway"].get("tls", {}).get("mode") in ("acme", "internal")
+        assert len(data) == (7 if name in TWO else 4) + keeps
         for volume in data:
             assert volume.request.protect is wanted
             assert volume.request.retainOnDelete is wanted
@@ -121,7 +136,9 @@ class TestInvariants:
 
     def test_images_are_used_by_id(self, name: str) -> None:
         for container in services(run(name)):
-            assert container.inputs["image"].startswith("sha256:") or "discovery" in container.name
+            # Those that are built here have tags that follow their content.
+            built = container.name.startswith(("discovery", "gateway"))
+            assert container.inputs["image"].startswith("sha256:") or built
 
     def test_no_secret_leaves_in_plain(self, name: str) -> None:
         for registration in run(name).custom:

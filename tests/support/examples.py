@@ -22,6 +22,7 @@ MINIMAL: dict[str, Any] = {
     },
     "alerting": {"routes": {"default": ["webhook"]}},
     "tls": "off",
+    "gateway": {"enabled": False},
 }
 
 ALL_CHANNELS: dict[str, Any] = {
@@ -181,6 +182,39 @@ ENCRYPTED: dict[str, Any] = {
     "pki": CERTIFICATES,
 }
 
+# Modes of the gateway besides those of `dev` (internal, basic) and `production` (own, basic).
+GATED: dict[str, dict[str, Any]] = {
+    "gateway-oidc": {
+        **MINIMAL,
+        "pki": CERTIFICATES,
+        "docker": {"target": "ssh", "host": "192.0.2.10"},
+        "gateway": {
+            "host": "monitoring.example.com",
+            "auth": {
+                "mode": "oidc",
+                "clientId": "pve-monitoring",
+                "authUrl": "https://id.example.com/authorize",
+                "tokenUrl": "https://id.example.com/token",
+                "apiUrl": "https://id.example.com/userinfo",
+                "roleAttributePath": "'Viewer'",
+            },
+        },
+    },
+    "gateway-acme": {
+        **MINIMAL,
+        "gateway": {
+            "host": "monitoring.example.com",
+            "httpPort": 80,
+            "tls": {"mode": "acme", "email": "ops@example.com"},
+            "auth": {
+                "mode": "forward",
+                "url": "https://auth.example.com/api/verify?rd=a",
+                "headers": ["Remote-User"],
+            },
+        },
+    },
+}
+
 
 def _from_file(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
@@ -207,6 +241,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "nftables": NFTABLES,
     "dev": _without_files(_from_file(ROOT / "Pulumi.dev.yaml")),
     "encrypted": ENCRYPTED,
+    **GATED,
     # `ops pki` completes the file.
     "production": {
         **_without_files(_from_file(ROOT / "docs" / "examples" / "Pulumi.production.yaml")),

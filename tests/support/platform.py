@@ -19,8 +19,9 @@ import yaml
 from docker.models.containers import Container
 from pydantic.alias_generators import to_camel
 
+from components.docker_host import BUILT
 from components.images import Service
-from components.topology import CONTAINER_PORTS
+from components.topology import CONTAINER_PORTS, GATEWAY_HTTPS
 from lab import apply as without_cli
 from lab import environment, stack_config
 from lab.cluster.client import LabClient
@@ -103,7 +104,9 @@ class Platform:
             "network.ports": {
                 to_camel(service.replace("-", "_")): port + self.offset
                 for service, port in CONTAINER_PORTS.items()
+                if service is not Service.GATEWAY
             },
+            "gateway.port": GATEWAY_HTTPS + self.offset,
             "containers.namePrefix": self.prefix,
             "prometheus.scrapeInterval": "5s",
             "discovery.refreshSeconds": 5,
@@ -201,7 +204,7 @@ class Platform:
             volume.remove(force=True)
         for network in self.client.networks.list(names=[f"^{self.prefix}-"]):
             network.remove()
-        for image in self.client.images.list(f"{self.prefix}-discovery"):
+        for image in (i for service in BUILT for i in self.client.images.list(f"{self.prefix}-{service}")):
             for tag in image.tags:
                 if tag.startswith(f"{self.prefix}-"):
                     self.client.images.remove(tag)

@@ -50,6 +50,8 @@ VALUES: Mapping[Secret, str] = {
     Secret.TLS_GUESTS_KEY: PAIRS[Group.GUESTS].key,
     Secret.TLS_PLATFORM_KEY: PAIRS[Group.PLATFORM].key,
     Secret.TLS_GATEWAY_KEY: _GATEWAY.key,
+    Secret.GATEWAY_PASSWORD: f"{_unique()} &\"<'%/+",
+    Secret.OIDC_CLIENT_SECRET: _unique(),
     Secret.SCRAPE_HOSTS_PASSWORD: _unique(),
     Secret.SCRAPE_GUESTS_PASSWORD: _unique(),
     Secret.SCRAPE_PLATFORM_PASSWORD: _unique(),

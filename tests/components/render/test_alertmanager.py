@@ -145,6 +145,7 @@ def test_no_secret_stands_in_the_text_and_every_file_it_names_is_delivered() -> 
     assert set(render.secret_files(made, EVERY_SECRET).values()) == set(EVERY_SECRET) - {
         *(Secret.PVE_DISCOVERY_TOKEN, Secret.PVE_EXPORTER_TOKEN, Secret.GRAFANA_ADMIN_PASSWORD),
         *(Secret.REMOTE_WRITE_PASSWORD, Secret.PVE_PROVISIONING_TOKEN, Secret.TLS_CA_KEY),
+        *(Secret.TLS_GATEWAY_KEY, Secret.GATEWAY_PASSWORD, Secret.OIDC_CLIENT_SECRET),
         *(*TLS_KEYS.values(), *SCRAPE_PASSWORDS.values()),
     }
 

@@ -27,7 +27,7 @@ def test_links_of_annotations_are_whole() -> None:
     bases = link_bases(settings(EXAMPLES["production"]))
     for rule in rule_groups(RULES, bases)[0].rules:
         assert rule.annotations["runbook_url"].startswith("https://git.example.com/ops/")
-        assert rule.annotations["dashboard_url"].startswith("https://grafana.example.com/d/")
+        assert rule.annotations["dashboard_url"].startswith("https://monitoring.example.com/d/")
 
 
 def test_the_last_value_of_the_query_is_compared_with_the_limit() -> None:

@@ -53,7 +53,7 @@ def test_prometheus_accepts_it_with_the_rules(name: str, host: str, tmp_path: Pa
 def test_every_part_is_scraped() -> None:
     assert list(jobs(rendered("dev"))) == [
         *("pve-cluster", "pve-node", "node", "gpu", "windows", "linux"),
-        *("prometheus", "alertmanager", "grafana", "pve-exporter", "discovery"),
+        *("prometheus", "alertmanager", "grafana", "pve-exporter", "discovery", "gateway"),
     ]
 
 

@@ -152,7 +152,9 @@ def test_they_are_asked_where_they_are_published() -> None:
         return found.prometheus, found.discovery
 
     assert urls(MINIMAL) == ("http://127.0.0.1:9090", "http://127.0.0.1:8000")
-    assert urls(EXAMPLES["production"]) == ("https://192.0.2.10:9090", None)
+    # Bound to loopback on another machine, behind the gateway.
+    assert urls(EXAMPLES["production"]) == (None, None)
+    assert urls(EXAMPLES["proxmox"])[0] == "http://192.0.2.10:9090"
     everywhere = {"bindAddress": "0.0.0.0"}  # noqa: S104
     assert urls({**MINIMAL, "network": everywhere})[0] == "http://127.0.0.1:9090"
     assert urls({**MINIMAL, "network": {"bindAddress": "2001:db8::1"}})[0] == "http://[2001:db8::1]:9090"

@@ -31,6 +31,7 @@ from . import (
     preferences,
     rules,
     service_accounts,
+    sessions,
     templates,
 )
 from .api import Call, Route, answer, error_answer, get
@@ -55,6 +56,7 @@ _MODULES = (
     rules,
     service_accounts,
     preferences,
+    sessions,
     pages,
     drawings,
 )
@@ -96,7 +98,7 @@ class Server:
             status, reason = response.status_code, ""
         except ApiError as error:
             status, refused, reason = error.status, error.refused, str(error)
-            response = self._error(error, handler)
+            response = self._error(error, handler, request)
         finally:
             self.metrics.observe(handler, request.method, status, time.perf_counter() - started)
             if not handler.startswith("/__double/"):
@@ -115,7 +117,9 @@ class Server:
     def _run(self, route: Route, params: dict[str, str], request: Request, content: bytes) -> Response:
         identity = None
         if route.access != "open":
-            identity = auth.identify(self.store, self.settings, request.headers.get("authorization"))
+            identity = sessions.identify(self.store, request.headers.get("cookie"))
+            if identity is None or "authorization" in request.headers:
+                identity = auth.identify(self.store, self.settings, request.headers.get("authorization"))
             if not auth.allowed(identity, route.access):
                 raise public(
                     403,
@@ -139,11 +143,15 @@ class Server:
         with self.store.transaction() if route.locked else nullcontext():
             return route.handler(call)
 
-    def _error(self, error: ApiError, handler: str) -> Response:
+    def _error(self, error: ApiError, handler: str, request: Request) -> Response:
         if error.status == 401 and any(
             route.path == handler and route.access == "page" for route in self.routes
         ):
-            return pages.sign_in()
+            # Grafana always sends to its form. A browser's own dialog is less to go through for who looks at
+            # a dashboard straight away; behind a gateway it would give the gateway's password.
+            if "x-forwarded-proto" not in request.headers:
+                return pages.sign_in()
+            return sessions.to_login(raw_path(request), request.url.query)
         return error_answer(error)
 
     def close(self) -> None:

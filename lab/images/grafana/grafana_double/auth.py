@@ -99,7 +99,15 @@ def _by_password(store: Store, authorization: str) -> Identity:
     said = basic_login(authorization)
     if said is None:
         raise public(401, "auth.unauthorized", "Unauthorized")
-    login, password = said
+    return by_name(store, *said)
+
+
+def by_name(store: Store, login: str, password: str) -> Identity:
+    """The user of that name.
+
+    Raises:
+        ApiError: 401, there is none, or the password is wrong.
+    """
     user = store.get(USER, login)
     given = _password_hash(password, user["salt"] if user else "")
     if user is None or not hmac.compare_digest(given, user["hash"]):

@@ -80,8 +80,31 @@ def sign_in() -> Response:
     return page
 
 
+# What Grafana's own form sends; afterwards the browser goes where it came from.
+_FORM = """
+<form id="login"><p><input name="user" placeholder="user" autocomplete="username" required>
+<input name="password" type="password" placeholder="password" autocomplete="current-password" required>
+<button>Sign in</button></p><p class="fault" id="fault"></p></form>
+<script>
+document.getElementById("login").onsubmit = async (event) => {
+  event.preventDefault();
+  const body = JSON.stringify(Object.fromEntries(new FormData(event.target)));
+  const headers = {"Content-Type": "application/json"};
+  const answer = await fetch("/login", {method: "POST", headers, body});
+  if (!answer.ok) {
+    document.getElementById("fault").textContent = answer.status === 429
+      ? "Too many attempts: wait a minute." : "Wrong user or password.";
+    return;
+  }
+  const back = new URLSearchParams(location.search).get("redirectTo") || "/";
+  location.assign(new URL(back, location.origin).origin === location.origin ? back : "/");
+};
+</script>
+"""
+
+
 def _login(_: Call) -> Response:
-    return _page("Sign in", '<p><a href="/dashboards">Sign in</a> with the user and password of Grafana.</p>')
+    return _page("Sign in", _FORM)
 
 
 def _listing(call: Call) -> Response:
@@ -217,7 +240,7 @@ def _panel(panel: Panel, results: Sequence[str]) -> str:
 ROUTES = (
     get("/", _listing, access="page", locked=False),
     get("/dashboards", _listing, access="page", locked=False),
-    get("/login", _login, access="open", locked=False),
+    Route("GET", "/login", _login, None, "open", locked=False),
     # Their parameters are those of the drawings: time range and variables.
     Route("GET", "/d/{uid}", _dashboard, None, "page", locked=False),
     Route("GET", "/d/{uid}/{slug}", _dashboard, None, "page", locked=False),
