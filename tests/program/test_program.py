@@ -98,8 +98,7 @@ class TestInvariants:
             assert inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}
             assert inputs["capabilities"] == {"drops": ["ALL"]}
             assert inputs["securityOpts"] == ["no-new-privileges:true"]
-            if inputs["restart"] != "no":
-                assert inputs["init"] is True
+            assert inputs["init"] is True
             assert inputs["user"].split(":")[0] not in ("", "0", "root")
             assert inputs["wait"] is True
             assert set(container.request.replaceOnChanges) == {"healthcheck", "tmpfs"}
