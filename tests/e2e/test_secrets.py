@@ -203,6 +203,8 @@ def files_of(stack: Platform, name: str) -> bytes:
     content: bytes = stack.client.containers.run(
         DEFAULT_REFERENCES[CONFIG_WRITER],
         ["sh", "-c", command],
+        # Goes with the stack, should this be interrupted.
+        name=f"{stack.prefix}-reader",
         volumes={name: {"bind": "/volume", "mode": "ro"}},
         network_mode="none",
         remove=True,
