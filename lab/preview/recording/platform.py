@@ -26,6 +26,7 @@ _RESIDENT = {
     Service.GRAFANA: 152,
     Service.PVE_EXPORTER: 58,
     Service.DISCOVERY: 71,
+    Service.GATEWAY: 44,
 }
 _BYTES_PER_SERIES = 3 * 1024
 # A block takes 1.3 to 1.5 bytes for a sample, the write-ahead log about 10.
