@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import itertools
@@ -63,6 +64,17 @@ def binaries(
     Raises:
         ImageBuildFailed: no Go toolchain, or the compiler's last lines.
     """
+    folder = CACHE / f"{recipe.name}-{version}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        # Tests and commands may come here at the same time; the second one finds all done.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _compiled(module, recipe, version, architecture, report)
+
+
+def _compiled(
+    module: GoModule, recipe: Path, version: str, architecture: str, report: Callable[[str], None]
+) -> list[Path]:
     folder = CACHE / f"{recipe.name}-{version}"
     built = [folder / command for command in module.commands]
     stamp, stamp_file = _stamp(module, recipe, version, architecture), folder / "recipe"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,10 @@ import requests
 from docker.errors import DockerException, ImageNotFound
 
 from components.images import DEFAULT_REFERENCES, Service
+from lab.images.errors import ImageError
+from lab.images.programs import take_out
 
 _NAMES = ("prometheus", "promtool")
-_IMAGE_FOLDER = "/bin"
 _START_TIMEOUT_S = 30
 _STOP_TIMEOUT_S = 30
 _QUERY_TIMEOUT_S = 120
@@ -56,37 +55,19 @@ def binaries(cache: Path) -> Binaries:
         return Binaries(*(Path(str(path)) for path in found))
     reference = DEFAULT_REFERENCES[Service.PROMETHEUS]
     try:
-        client = docker.from_env()
-        folder = cache / str(client.images.get(reference).id).replace(":", "-")
-        if not all((folder / name).is_file() for name in _NAMES):
-            _take_out(client, reference, folder)
+        return Binaries(*take_out(docker.from_env(), reference, [f"/bin/{name}" for name in _NAMES], cache))
     except ImageNotFound as error:
         raise PrometheusError(_MISSING.format(why=f"this machine has no image {reference}")) from error
+    except ImageError as error:
+        raise PrometheusError(str(error)) from error
     except DockerException as error:
         raise PrometheusError(_MISSING.format(why=f"no Docker daemon answers ({error})")) from error
-    return Binaries(*(folder / name for name in _NAMES))
 
 
 _MISSING = (
     "prometheus and promtool aren't on PATH, and {why}. Install Prometheus (both programs), or run `make up` "
     "once: it gets or builds the image that they are taken from"
 )
-
-
-def _take_out(client: docker.DockerClient, reference: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    container = client.containers.create(reference)
-    try:
-        for name in _NAMES:
-            chunks, _ = container.get_archive(f"{_IMAGE_FOLDER}/{name}")
-            with tarfile.open(fileobj=BytesIO(b"".join(chunks))) as archive:
-                program = archive.extractfile(name)
-                if program is None:
-                    raise PrometheusError(f"{reference} has no program {_IMAGE_FOLDER}/{name}")
-                (folder / name).write_bytes(program.read())
-            (folder / name).chmod(0o755)
-    finally:
-        container.remove(force=True, v=True)
 
 
 def import_openmetrics(programs: Binaries, text: Path, data: Path) -> None:
