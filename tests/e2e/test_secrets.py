@@ -58,6 +58,7 @@ EVERYTHING: dict[str, Any] = {
     "prometheus.remoteWrite": {"url": f"http://{NOBODY}/api/v1/push", "username": "monitoring"},
     "tls": {"hosts": True, "guests": True, "platform": True},
     "pki": ALL_CERTIFICATES,
+    "gateway.tls": {"mode": "own"},
 }
 # The first one shows what is replaced and made; after a refresh the state has what providers answered.
 COMMANDS = (
@@ -74,7 +75,8 @@ UNUSED_HERE = {
     Secret.TLS_CA_KEY,
     Secret.TLS_HOSTS_KEY,
     Secret.TLS_GUESTS_KEY,
-    Secret.TLS_GATEWAY_KEY,
+    # The gateway asks for a password of its own instead.
+    Secret.OIDC_CLIENT_SECRET,
 }
 
 
