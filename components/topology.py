@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from components.images import Service
-from components.settings import Gateway, LocalDocker, ProxmoxDocker, SshDocker, StackSettings
+from components.settings import LocalDocker, ProxmoxDocker, SshDocker, StackSettings
 
 # The port that each service listens on inside its container.
 CONTAINER_PORTS: dict[Service, int] = {
@@ -219,14 +219,18 @@ def _instance(service: Service, host: DockerHost, settings: StackSettings) -> In
         data_volume=f"{prefix}-{key}-data" if service in stateful else None,
         memory_mib=getattr(settings.containers.memory_mib, option),
         gossip_port=replica.gossip_port if replica else None,
-        entrances=_entrances(settings.gateway) if service is Service.GATEWAY else (),
+        entrances=_entrances(settings, host) if service is Service.GATEWAY else (),
     )
 
 
-def _entrances(gateway: Gateway) -> tuple[Entrance, ...]:
+def _entrances(settings: StackSettings, host: DockerHost) -> tuple[Entrance, ...]:
+    gateway, address = settings.gateway, settings.gateway.bind_address
+    # Of two hosts the second doesn't have the first one's address.
+    if host.key != HOST_KEYS[0] and address in (settings.network.bind_address, *settings.host_addresses):
+        address = host.bind_address
     published = {GATEWAY_HTTPS: gateway.port, GATEWAY_HTTP: gateway.http_port}
     return tuple(
-        Entrance(internal=internal, published=port, address=gateway.bind_address)
+        Entrance(internal=internal, published=port, address=address)
         for internal, port in published.items()
         if port is not None
     )

@@ -52,7 +52,7 @@ def files(password: str) -> dict[str, str]:
 
     given = {**KEYS, **dict.fromkeys(SCRAPE_PASSWORDS.values(), password)}
     recording = deploy(program, secrets={f"{PROJECT}:{name}": value for name, value in given.items()})
-    ((_, outputs),) = recording.outputs.items()
+    (outputs,) = (found for urn, found in recording.outputs.items() if urn.endswith("::client"))
     assert plain_texts(outputs) == []
     return {path: secret_texts(value)[0] for path, value in outputs.items()}
 

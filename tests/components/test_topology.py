@@ -9,7 +9,7 @@ import pytest
 
 from components.images import Service
 from components.topology import plan
-from tests.support.examples import EXAMPLES, MINIMAL, settings
+from tests.support.examples import EXAMPLES, MINIMAL, TWO_GATEWAYS, settings
 
 
 def test_one_instance_of_every_service_on_one_host() -> None:
@@ -161,4 +161,21 @@ def test_the_second_host_is_reached_as_the_first() -> None:
     assert [h.uri for h in plan(settings(EXAMPLES["two-vms"])).hosts] == [
         "ssh://monitoring@192.0.2.10:22",
         "ssh://monitoring@192.0.2.20:22",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "listens"),
+    [
+        ("0.0.0.0", ["0.0.0.0", "0.0.0.0"]),  # noqa: S104 - it is compared
+        ("192.0.2.10", ["192.0.2.10", "192.0.2.20"]),
+    ],
+)
+def test_each_of_two_gateways_listens_on_its_own_host(address: str, listens: list[str]) -> None:
+    gateway = {"host": "monitoring.example.com", "bindAddress": address}
+    topology = plan(settings({**TWO_GATEWAYS, "gateway": gateway}))
+    entrances = [entrance for one in topology.of(Service.GATEWAY) for entrance in one.entrances]
+    assert [(entrance.published, entrance.address) for entrance in entrances] == [
+        (443, listens[0]),
+        (443, listens[1]),
     ]

@@ -14,10 +14,12 @@ import pytest
 import requests
 from docker.errors import DockerException
 
+from components.settings import Secret
 from lab.cluster.identities import PROVISIONER
-from tests.support import ssh_machine
+from tests.support import ssh_machine, stack_secrets
 from tests.support.examples import ROOT
 from tests.support.platform import Platform, wait_for
+from tests.support.secret_values import ALL_CERTIFICATES, VALUES
 
 pytestmark = [
     pytest.mark.docker,
@@ -54,6 +56,10 @@ class Site:
             "network.extraNetworks": [],
             "containers.protectData": True,
             "pveProvisioningToken": TOKEN,
+            # Grafana's API is reached through it.
+            "gateway.tls": {"mode": "own"},
+            "pki": ALL_CERTIFICATES,
+            **stack_secrets.encrypted({Secret.TLS_GATEWAY_KEY: VALUES[Secret.TLS_GATEWAY_KEY]}),
             "docker": {
                 "target": "proxmox",
                 "node": "pve1",
@@ -208,7 +214,7 @@ def test_one_up_makes_the_vm_and_everything_in_it(running: Site) -> None:
     names = {c.name for c in running.platform.client.containers.list(filters={"name": "pve-monitoring-vm-"})}
     assert names == {
         f"pve-monitoring-vm-{service}-a"
-        for service in ("prometheus", "alertmanager", "grafana", "discovery", "pve-exporter")
+        for service in ("prometheus", "alertmanager", "grafana", "discovery", "pve-exporter", "gateway")
     }
 
 

@@ -140,7 +140,7 @@ def options(site: Site) -> Watching:
 
 
 def test_the_documented_rights_suffice_for_all_rules(site: Site, options: Watching) -> None:
-    ports = "3000,8000,9090,9093,9221"
+    ports = "3000,8000,8443,9090,9093,9221"
     assert site.rules(GROUP) == [
         ("ACCEPT", "192.0.2.200,198.51.100.0/24", "22"),
         ("ACCEPT", "2001:db8:1::/64", "22"),

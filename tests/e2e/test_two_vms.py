@@ -58,7 +58,12 @@ def settings(directory: Path, public_key: str) -> dict[str, Any]:
     """What differs from the development stack."""
     names = [Group.PLATFORM.server_name, "localhost", "127.0.0.1", *HOSTS.values()]
     pair = pki.issue(AUTHORITY, names, datetime.now(UTC))
-    secrets = {TLS_KEYS[Group.PLATFORM]: pair.key, Secret.SCRAPE_PLATFORM_PASSWORD: PASSWORD}
+    gateway = pki.issue(AUTHORITY, names[1:], datetime.now(UTC))
+    secrets = {
+        TLS_KEYS[Group.PLATFORM]: pair.key,
+        Secret.TLS_GATEWAY_KEY: gateway.key,
+        Secret.SCRAPE_PLATFORM_PASSWORD: PASSWORD,
+    }
     (node, number), (other_node, other_number) = NODES.values()
     return {
         # The provider reaches the first, discovery the others.
@@ -67,7 +72,9 @@ def settings(directory: Path, public_key: str) -> dict[str, Any]:
         "discovery.exclude": ["vmid:900-901"],
         "network.bindAddress": HOSTS["a"],
         "tls": {"hosts": False, "guests": False, "platform": True},
-        "pki": {**CERTIFICATES, "platform": pair.certificate},
+        "pki": {**CERTIFICATES, "platform": pair.certificate, "gateway": gateway.certificate},
+        "gateway.tls": {"mode": "own"},
+        "gateway.bindAddress": HOSTS["a"],
         **encrypted(secrets),
         "pveProvisioningToken": PROVISIONING_TOKEN,
         "docker": {

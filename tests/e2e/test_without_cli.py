@@ -101,8 +101,8 @@ def test_destroy_removes_what_was_made_and_nothing_else(applied: Platform, tmp_p
     try:
         count = without_cli.destroy(applied.name, applied.client, lambda _: None)
         environment.down(applied.lab, applied.client, lambda _: None)
-        # Five services and their writers, nine volumes, one network.
-        assert count == 20
+        # Six services and their writers, eleven volumes, one network.
+        assert count == 24
         left = applied.client.containers.list(all=True, filters={"name": applied.prefix})
         assert left == []
         assert [v.name for v in applied.client.volumes.list(filters={"name": applied.prefix})] == [

@@ -116,6 +116,8 @@ TWO_VMS: dict[str, Any] = {
     "pki": CERTIFICATES,
 }
 
+TWO_GATEWAYS: dict[str, Any] = {**TWO_VMS, "gateway": {"host": "monitoring.example.com"}}
+
 TWO_HOSTS: dict[str, Any] = {
     **MINIMAL,
     "docker": {

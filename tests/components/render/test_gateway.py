@@ -19,7 +19,7 @@ from components.render.firewall import platform_ports
 from components.settings import Group
 from components.topology import Topology, plan
 from tests.support import caddy
-from tests.support.examples import EXAMPLES, GATED, MINIMAL, settings
+from tests.support.examples import EXAMPLES, GATED, MINIMAL, TWO_GATEWAYS, settings
 from tests.support.pki import AUTHORITY, CERTIFICATES, GATEWAY, PAIRS
 
 WITH_GATEWAY = [name for name, values in EXAMPLES.items() if values["gateway"].get("enabled", True)]
@@ -92,6 +92,14 @@ def test_replicas_are_asked_whether_they_are_well(tmp_path: Path) -> None:
     text = rendered(EXAMPLES["production"], two)
     assert "reverse_proxy https://prometheus-a:9090 https://prometheus-b:9090 {" in text
     assert text.count("health_uri") == 1
+    assert check(text, tmp_path) == ""
+
+
+def test_the_second_of_two_hosts_reaches_grafana_on_the_first(tmp_path: Path) -> None:
+    topology = plan(settings(TWO_GATEWAYS)).seen_from("b")
+    text = rendered(TWO_GATEWAYS, topology)
+    assert "reverse_proxy https://192.0.2.10:3000 {" in text
+    assert "reverse_proxy https://192.0.2.10:9090 https://prometheus-b:9090 {" in text
     assert check(text, tmp_path) == ""
 
 
