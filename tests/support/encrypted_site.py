@@ -41,6 +41,8 @@ NAME = "pve-monitoring-test-scrapes"
 VERSION = "1.12.1"
 UNIT = "pve-monitoring-node-exporter"
 PLAIN_TAG = "plain-metrics"
+# Seconds between two scrapes.
+INTERVAL = 3
 
 
 class Outside:
@@ -143,7 +145,8 @@ class EncryptedSite:
                 **MINIMAL,
                 "tls": {"platform": False, "plainTag": PLAIN_TAG},
                 "pki": CERTIFICATES,
-                "prometheus": {"scrapeInterval": "1s"},
+                # A scrape may take as long: on a busy machine a second is too little.
+                "prometheus": {"scrapeInterval": f"{INTERVAL}s"},
                 "discovery": {"refreshSeconds": 5},
                 "hostExporters": {
                     "hosts": {"pve1": {"address": "192.0.2.11", "hostKey": key}},
