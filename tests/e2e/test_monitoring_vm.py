@@ -31,6 +31,7 @@ pytestmark = [
 OFFSET = 15_000
 API, SSH = 8006 + OFFSET, 22 + OFFSET
 NO_CHANGES, CHANGES = 0, 7
+WATCHER = "watcher@pve"
 MACHINE = 900
 
 # The simulated cluster's token (lab/cluster/identities.py), encrypted as the dev stack's secrets are.
@@ -56,6 +57,11 @@ class Site:
             "network.extraNetworks": [],
             "containers.protectData": True,
             "pveProvisioningToken": TOKEN,
+            # The whole chain: rights and rules on the cluster besides the VM.
+            "cluster.discoveryTokenId": f"{WATCHER}!discovery",
+            "cluster.exporterTokenId": f"{WATCHER}!exporter",
+            "access": {"manage": True},
+            "firewall": {"mode": "proxmox", "monitoring": ["127.0.0.1"], "admins": ["127.0.0.0/8"]},
             # Grafana's API is reached through it.
             "gateway.tls": {"mode": "own"},
             "pki": ALL_CERTIFICATES,
@@ -211,6 +217,10 @@ def test_one_up_makes_the_vm_and_everything_in_it(running: Site) -> None:
     assert "size=64G" in config["scsi0"]
     assert config["ipconfig0"] == "gw=127.0.0.2,ip=127.0.0.1/8"
     assert (config["ciuser"], config["protection"], config["onboot"]) == ("monitoring", 1, 1)
+    for token in ("discovery", "exporter"):
+        assert running.call("GET", f"/access/users/{WATCHER}/token/{token}")["privsep"] == 1
+    rules = running.call("GET", f"/nodes/pve1/qemu/{MACHINE}/firewall/rules")
+    assert [rule["action"] for rule in rules] == ["mon-platform", "mon-exporters"]
     names = {c.name for c in running.platform.client.containers.list(filters={"name": "pve-monitoring-vm-"})}
     assert names == {
         f"pve-monitoring-vm-{service}-a"
@@ -287,3 +297,6 @@ def test_it_goes_only_after_its_protection_is_lifted(running: Site) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert running.machines == []
     assert running.call("GET", "/nodes/pve1/storage/local/content") == []
+    assert running.call("GET", "/cluster/firewall/groups") == []
+    with pytest.raises(requests.HTTPError):
+        running.call("GET", f"/access/users/{WATCHER}")
