@@ -15,8 +15,9 @@ from ops.console import OpsError, console, note, progress, step
 from ops.pulumi_cli import ROOT, CliUnavailable
 from ops.stack import load, prepare_lab
 
-# More than cores: most of the time of the slow layers is spent waiting for scrapes and alerts.
-_WORKERS = "6"
+# More than cores: most of the time of the slow layers is spent waiting for scrapes and alerts. With more of
+# them stacks start at once by the half dozen, and wait for each other.
+_WORKERS = "4"
 _CHECKS = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),

@@ -22,6 +22,9 @@ NFT = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
 
 # --- the rule files of firewall.mode nftables -----------------------------------------------------------
 
+# Its namespaces have fixed names: one process makes them for all tests but the last.
+pytestmark = pytest.mark.xdist_group("scan")
+
 MACHINE, PEOPLE = "pvemon-machine", "pvemon-people"
 # The machine's own addresses, and those from which it is asked.
 TARGETS = {4: "10.0.0.1", 6: "fd00::1"}

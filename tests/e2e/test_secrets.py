@@ -6,12 +6,15 @@ nowhere else, by commands whose output, processes and temporary files are watche
 
 from __future__ import annotations
 
+import io
 import json
 import ssl
+import tarfile
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -202,7 +205,20 @@ def test_none_stays_in_a_container(stack: Platform, search: Search) -> None:
 
 
 def files_of(stack: Platform, name: str) -> bytes:
-    """Its files as an archive. Prometheus maps 128 MiB at once for what it has yet to write."""
+    """The files of a volume as an archive.
+
+    On a busy machine Docker loses the end of what a container has printed: then it is read again.
+    """
+    for _ in range(5):
+        content = _read(stack, name)
+        with suppress(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.getmembers()
+            return content
+    pytest.fail(f"Docker gives no whole archive of the volume {name}")
+
+
+def _read(stack: Platform, name: str) -> bytes:
+    # Prometheus maps 128 MiB at once for what it has yet to write.
     command = "cd /volume && find . -type f ! -path '*/chunks_head/*' -exec tar -c -f - {} +"
     content: bytes = stack.client.containers.run(
         DEFAULT_REFERENCES[CONFIG_WRITER],
