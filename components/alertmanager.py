@@ -15,10 +15,7 @@ from components.topology import Instance
 
 def external_url(settings: StackSettings, instance: Instance) -> str:
     """URL that stands in notifications."""
-    port = instance.published_port or instance.port
-    gateway = f"{settings.gateway_url}/alertmanager" if settings.gateway_url else None
-    own = f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
-    return settings.alerting.external_url or gateway or own
+    return hops.external_url(settings, instance, settings.alerting.external_url)
 
 
 def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pulumi
 
 from components.render import gateway as render
 from components.render import gateway_pages as pages
+from components.render import platform_tls as hops
 from components.render import tls
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import (
@@ -55,12 +56,9 @@ def _files(args: ServiceArgs) -> _Files:
     }
     if own is not None:
         files[render.certificate_files(own, "gateway")[0]] = own
-    if (
-        Group.PLATFORM in settings.tls.groups
-        and settings.pki is not None
-        and settings.pki.platform is not None
-    ):
-        files[render.certificate_files(settings.pki.platform, "platform")[0]] = settings.pki.platform
+    platform = hops.certificate(settings)
+    if platform is not None:
+        files[render.certificate_files(platform, "platform")[0]] = platform
     auth, mode = settings.gateway.auth, settings.gateway.tls
     if isinstance(mode, AcmeTls) and mode.ca_file is not None:
         files[render.ACME_CA_FILE] = mode.ca_file.read_text("utf-8")
@@ -100,13 +98,10 @@ def _secret_files(args: ServiceArgs) -> _Files:
         password = args.secrets[Secret.GATEWAY_PASSWORD]
         files[pages.ACCOUNTS_FILE] = _derived(password, _account(settings.gateway.auth.user))
         files[pages.KNOWN_FILE] = _derived(password, _known)
-    if (
-        Group.PLATFORM in settings.tls.groups
-        and settings.pki is not None
-        and settings.pki.platform is not None
-    ):
+    platform = hops.certificate(settings)
+    if platform is not None:
         password = args.secrets[SCRAPE_PASSWORDS[Group.PLATFORM]]
-        key = render.certificate_files(settings.pki.platform, "platform")[1]
+        key = render.certificate_files(platform, "platform")[1]
         files[key] = checked_key(settings, args.secrets, Group.PLATFORM)
         files[render.METRICS_ACCOUNTS_FILE] = _derived(password, _account(tls.USER))
         files[pages.PLATFORM_AUTHORIZATION_FILE] = _derived(password, _basic)

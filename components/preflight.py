@@ -19,9 +19,9 @@ from components import rights
 from components.preflight_machine import MachineCheck
 from components.pve_api import OLDEST_RELEASE, Api, Refused, Token
 from components.rights import Need
-from components.settings import ProxmoxDocker, StackSettings
+from components.settings import ProxmoxDocker, Secret, StackSettings
 
-SECRET = "pveProvisioningToken"  # noqa: S105 - its name
+SECRET = Secret.PVE_PROVISIONING_TOKEN
 
 
 @dataclass(frozen=True)

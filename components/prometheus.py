@@ -22,10 +22,7 @@ RULES_DIR = Path("rules")
 
 def external_url(settings: StackSettings, instance: Instance) -> str:
     """URL under which people and alerts reach a Prometheus."""
-    port = instance.published_port or instance.port
-    gateway = f"{settings.gateway_url}/prometheus" if settings.gateway_url else None
-    own = f"{hops.scheme(settings)}://{instance.bind_address}:{port}"
-    return settings.prometheus.external_url or gateway or own
+    return hops.external_url(settings, instance, settings.prometheus.external_url)
 
 
 def _command(settings: StackSettings, instance: Instance) -> tuple[str, ...]:

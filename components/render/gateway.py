@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 
 from components.images import Service
+from components.render import platform_tls
 from components.render.caddyfile import block, limit, quoted
 from components.render.gateway_pages import CONFIG_DIR, alertmanager, grafana, prometheus
 from components.settings import (
     AcmeTls,
-    Group,
     InternalTls,
     StackSettings,
 )
@@ -171,9 +171,10 @@ def _internal(settings: StackSettings) -> list[str]:
     port = CONTAINER_PORTS[Service.GATEWAY]
     metrics = ["metrics /metrics", "respond 404"]
     health = block("http://127.0.0.1:9181", "bind 127.0.0.1", "respond /health 200", "respond 404")
-    if Group.PLATFORM not in settings.tls.groups or settings.pki is None or settings.pki.platform is None:
+    platform = platform_tls.certificate(settings)
+    if platform is None:
         return [*block(f"http://:{port}", block("route", metrics)), *health]
-    pem, key = certificate_files(settings.pki.platform, "platform")
+    pem, key = certificate_files(platform, "platform")
     accounts = block("basic_auth", f"import {CONFIG_DIR}/{METRICS_ACCOUNTS_FILE}")
     served = block(
         f"https://:{port}", f"tls {CONFIG_DIR}/{pem} {CONFIG_DIR}/{key}", block("route", accounts, *metrics)

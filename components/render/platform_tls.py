@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from components import pki
 from components.render import tls, to_yaml
 from components.settings import Group, StackSettings
+from components.topology import Instance
 
 # Below the configuration directory of a server.
 CERTIFICATE_FILE = "tls/server.pem"
@@ -25,6 +26,18 @@ def scheme(settings: StackSettings) -> str:
     return "https" if encrypted(settings) else "http"
 
 
+def certificate(settings: StackSettings) -> str | None:
+    """The certificate that the platform's own servers show, in PEM; None where they speak plain HTTP."""
+    return settings.pki.platform if settings.pki is not None and encrypted(settings) else None
+
+
+def external_url(settings: StackSettings, instance: Instance, given: str | None) -> str:
+    """URL under which people reach an instance: as given, below the gateway's, or its published port's."""
+    port = instance.published_port or instance.port
+    gateway = f"{settings.gateway_url}/{instance.service}" if settings.gateway_url else None
+    return given or gateway or f"{scheme(settings)}://{instance.bind_address}:{port}"
+
+
 def authority_of(settings: StackSettings, url: str) -> str | None:
     """The authority that signed for whom a URL leads to; None if it is none of ours.
 
@@ -34,15 +47,15 @@ def authority_of(settings: StackSettings, url: str) -> str | None:
     given = settings.pki
     if given is None or not url.startswith("https://"):
         return None
-    ours = [certificate for certificate in (given.platform, given.gateway) if certificate is not None]
-    known = {name for certificate in ours for name in pki.names(certificate)}
+    ours = [pem for pem in (given.platform, given.gateway) if pem is not None]
+    known = {name for pem in ours for name in pki.names(pem)}
     return given.ca if urlsplit(url).hostname in known else None
 
 
 def certificate_files(settings: StackSettings) -> dict[str, str]:
     """The certificate that the platform's servers show, by path below the configuration directory."""
-    certificate = settings.pki.platform if settings.pki is not None else None
-    return {CERTIFICATE_FILE: certificate} if encrypted(settings) and certificate is not None else {}
+    own = certificate(settings)
+    return {CERTIFICATE_FILE: own} if own is not None else {}
 
 
 def web_config_option(settings: StackSettings, directory: str) -> tuple[str, ...]:
