@@ -15,7 +15,26 @@ from components.settings import Secret
 from tests.support import secret_values, stack_secrets
 from tests.support.platform import CLI, Platform, running
 
+# Fixtures whose stack several files share. One process makes and removes it: all that use it must run there.
+STACKS = ("engine", "platform")
 NEEDED = (*(s for s in Service if s not in BUILT), *(set(DEFAULT_REFERENCES) - set(Service)))
+
+
+# Before pytest-xdist reads the marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the tests of a stack together.
+
+    Raises:
+        pytest.UsageError: a test is in two groups. It would run in a process of its own, with a second stack
+            of the same name.
+    """
+    for item in items:
+        if stack := next((name for name in STACKS if name in getattr(item, "fixturenames", ())), None):
+            item.add_marker(pytest.mark.xdist_group(stack))
+        groups = {mark.args[0] for mark in item.iter_markers("xdist_group")}
+        if len(groups) > 1:
+            raise pytest.UsageError(f"{item.nodeid} is in several groups: {', '.join(sorted(groups))}")
 
 
 @pytest.fixture(scope="session")

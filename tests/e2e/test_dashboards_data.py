@@ -11,7 +11,7 @@ import pytest
 from dashboards import DASHBOARDS
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.docker
 
 _MACROS = (("$__rate_interval", "1m"), ("$__range", "1h"), ("$__interval", "1m"))
 # 101 is a Windows guest, 105 the Linux guest: between them they have everything but a GPU of their own.

@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.pulumi_cli,
     pytest.mark.usefixtures("cli"),
-    pytest.mark.xdist_group("engine"),
 ]
 
 NO_CHANGES = 0

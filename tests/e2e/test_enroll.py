@@ -15,7 +15,7 @@ from ops.enroll.watch import watch_of
 from ops.stack import load
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.docker
 
 # What the dashboard Coverage counts as exporters that don't answer.
 SILENT = re.sub(r"\$\w+", ".+", coverage._SILENT)

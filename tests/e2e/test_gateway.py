@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -13,9 +12,10 @@ import requests
 from components.images import Service
 from components.topology import GATEWAY_HTTPS
 from ops.stack import LAB_GATEWAY_PASSWORD
+from tests.support.containers import run
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.docker
 
 # Where Caddy keeps the authority that it makes by itself.
 _AUTHORITY = "/var/lib/caddy/pki/authorities/local/root.crt"
@@ -25,8 +25,7 @@ _AUTHORITY = "/var/lib/caddy/pki/authorities/local/root.crt"
 def people(platform: Platform, tmp_path: Path) -> Iterator[requests.Session]:
     """A browser that trusts the gateway's authority and knows nothing else."""
     ca = tmp_path / "ca.pem"
-    text: Any = platform.container(Service.GATEWAY).exec_run(["cat", _AUTHORITY])[1]
-    ca.write_bytes(text)
+    ca.write_text(run(platform.container(Service.GATEWAY), "cat", _AUTHORITY)[1])
     with requests.Session() as session:
         session.trust_env = False
         session.verify = str(ca)
@@ -73,7 +72,7 @@ def test_links_lead_through_the_gateway(platform: Platform) -> None:
 
 
 def test_the_gateway_may_do_nothing_on_its_machine(platform: Platform) -> None:
-    text: Any = platform.container(Service.GATEWAY).exec_run(["cat", "/proc/1/status"])[1]
-    status = {key: value for key, _, value in (line.partition(":\t") for line in text.decode().splitlines())}
+    _, text = run(platform.container(Service.GATEWAY), "cat", "/proc/1/status")
+    status = {key: value for key, _, value in (line.partition(":\t") for line in text.splitlines())}
     assert status["CapBnd"] == status["CapEff"] == "0000000000000000"
     assert status["Uid"].split() == ["10002"] * 4

@@ -13,7 +13,8 @@ from docker.models.containers import Container
 
 from components.render.linux_installer import FILE_NAME, script
 from tests.support import guest_machine
-from tests.support.booted import MIRROR_PORT, run
+from tests.support.booted import MIRROR_PORT
+from tests.support.containers import run
 from tests.support.examples import MINIMAL, settings
 from tests.support.guest_machine import put, release
 from tests.support.platform import wait_for

@@ -58,7 +58,7 @@ def client(user: str, password: str) -> requests.Session:
 
 
 @pytest.fixture(scope="module")
-def platform(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def secured(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     yield from running(
         Platform(
             "hops",
@@ -71,21 +71,21 @@ def platform(docker_ready: None, tmp_path_factory: pytest.TempPathFactory) -> It
     )
 
 
-def test_everything_is_scraped_and_alerts_arrive_over_tls(platform: Platform) -> None:
-    wait_for("all targets up", platform.all_up, 180)
-    own = {t["scrapePool"]: t["scrapeUrl"] for t in platform.targets() if t["scrapePool"] in [*Service]}
+def test_everything_is_scraped_and_alerts_arrive_over_tls(secured: Platform) -> None:
+    wait_for("all targets up", secured.all_up, 180)
+    own = {t["scrapePool"]: t["scrapeUrl"] for t in secured.targets() if t["scrapePool"] in [*Service]}
     assert set(own) == set(Service)
     assert [url for url in own.values() if not url.startswith("https://")] == []
-    assert all(t["scrapeUrl"].startswith("https://") for t in platform.targets() if "pve" in t["scrapePool"])
-    beats = wait_for("a beat", lambda: platform.control.hooks("watchdog"), 60)
+    assert all(t["scrapeUrl"].startswith("https://") for t in secured.targets() if "pve" in t["scrapePool"])
+    beats = wait_for("a beat", lambda: secured.control.hooks("watchdog"), 60)
     assert beats[0]["body"]["commonLabels"]["alertname"] == "Watchdog"
-    gateway = f"https://localhost:{GATEWAY_HTTPS + platform.offset}"
+    gateway = f"https://localhost:{GATEWAY_HTTPS + secured.offset}"
     assert beats[0]["body"]["externalURL"] == f"{gateway}/alertmanager"
 
 
 @pytest.mark.parametrize("service", ASKED)
-def test_plain_http_is_refused(platform: Platform, service: Service) -> None:
-    port = CONTAINER_PORTS[service] + platform.offset
+def test_plain_http_is_refused(secured: Platform, service: Service) -> None:
+    port = CONTAINER_PORTS[service] + secured.offset
     try:
         answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
     except requests.ConnectionError:
@@ -94,22 +94,22 @@ def test_plain_http_is_refused(platform: Platform, service: Service) -> None:
 
 
 @pytest.mark.parametrize("service", WITH_PASSWORD)
-def test_a_missing_or_wrong_password_is_refused(platform: Platform, service: Service) -> None:
-    url = f"{platform.url(service)}/metrics"
+def test_a_missing_or_wrong_password_is_refused(secured: Platform, service: Service) -> None:
+    url = f"{secured.url(service)}/metrics"
     nobody = trust.session(AUTHORITY.certificate)
     assert nobody.get(url, timeout=10).status_code == 401
     assert client(tls.USER, "wrong").get(url, timeout=10).status_code == 401
-    assert platform.session.get(url, timeout=10).status_code == 200
+    assert secured.session.get(url, timeout=10).status_code == 200
 
 
-def test_a_certificate_of_somebody_else_is_not_trusted(platform: Platform) -> None:
+def test_a_certificate_of_somebody_else_is_not_trusted(secured: Platform) -> None:
     other = pki.authority("somebody else", datetime.now(UTC))
     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
-        trust.session(other.certificate).get(platform.url(Service.PROMETHEUS), timeout=10)
+        trust.session(other.certificate).get(secured.url(Service.PROMETHEUS), timeout=10)
 
 
-def test_content_is_in_grafana_and_its_data_sources_answer(platform: Platform) -> None:
-    session, url = client("admin", "lab-admin"), platform.url(Service.GRAFANA)
+def test_content_is_in_grafana_and_its_data_sources_answer(secured: Platform) -> None:
+    session, url = client("admin", "lab-admin"), secured.url(Service.GRAFANA)
     found = session.get(f"{url}/api/search", params={"type": "dash-db"}, timeout=15).json()
     assert {"pve-cluster-overview", "pve-vm-detail"} <= {d["uid"] for d in found}
     for uid in ("prometheus", "alertmanager"):
@@ -118,20 +118,18 @@ def test_content_is_in_grafana_and_its_data_sources_answer(platform: Platform) -
     assert session.get(f"{url}/__double/refusals", timeout=15).json()["refusals"] == []
 
 
-def test_commands_find_the_password_and_the_authority_in_the_stack(platform: Platform) -> None:
-    watch = watch_of(load(platform.name, platform.stack_file), None, None)
+def test_commands_find_the_password_and_the_authority_in_the_stack(secured: Platform) -> None:
+    watch = watch_of(load(secured.name, secured.stack_file), None, None)
     wait_for("guests are scraped", lambda: any((watch.up() or {}).values()), 60)
-    assert "guests" in platform.get(Service.DISCOVERY, "/guests")
+    assert "guests" in secured.get(Service.DISCOVERY, "/guests")
 
 
-def test_no_secret_is_in_what_docker_shows_or_in_a_list_of_processes(platform: Platform) -> None:
-    names = [
-        str(c.name) for c in platform.client.containers.list(all=True, filters={"name": platform.prefix})
-    ]
+def test_no_secret_is_in_what_docker_shows_or_in_a_list_of_processes(secured: Platform) -> None:
+    names = [str(c.name) for c in secured.client.containers.list(all=True, filters={"name": secured.prefix})]
     assert len(names) == 2 * len(Service)
     secrets = (PASSWORD, OURS.key.splitlines()[1])
     for name in names:
-        container = platform.client.containers.get(name)
+        container = secured.client.containers.get(name)
         shown = json.dumps(container.attrs) + container.logs().decode(errors="replace")
         # Health checks come and go while the list is read.
         for _ in range(5 if container.status == "running" else 0):
@@ -139,8 +137,8 @@ def test_no_secret_is_in_what_docker_shows_or_in_a_list_of_processes(platform: P
         assert [secret for secret in secrets if secret in shown] == [], name
 
 
-def test_a_second_up_changes_nothing_and_nothing_drifts(platform: Platform) -> None:
-    result = platform.up_with_cli("--refresh", "--expect-no-changes")
+def test_a_second_up_changes_nothing_and_nothing_drifts(secured: Platform) -> None:
+    result = secured.up_with_cli("--refresh", "--expect-no-changes")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -154,28 +152,28 @@ def started(platform: Platform, service: Service) -> str:
     return str(platform.container(service).attrs["State"]["StartedAt"])
 
 
-def test_a_renewed_certificate_is_shown_without_a_restart(platform: Platform) -> None:
+def test_a_renewed_certificate_is_shown_without_a_restart(secured: Platform) -> None:
     kept = (Service.PROMETHEUS, Service.ALERTMANAGER)
-    before = {service: started(platform, service) for service in kept}
+    before = {service: started(secured, service) for service in kept}
     begun = time.time()
     names = [Group.PLATFORM.server_name, "localhost", "127.0.0.1"]
     renewed = pki.issue(AUTHORITY, names, datetime.now(UTC))
-    platform.write_config(**changes(renewed))
-    result = platform.up_with_cli()
+    secured.write_config(**changes(renewed))
+    result = secured.up_with_cli()
     assert result.returncode == 0, result.stdout + result.stderr
     wanted = x509.load_pem_x509_certificate(renewed.certificate.encode()).serial_number
-    assert {service: serial(platform, service) for service in ASKED} == dict.fromkeys(ASKED, wanted)
-    assert {service: started(platform, service) for service in kept} == before
-    writer = platform.client.containers.get(f"{platform.prefix}-alertmanager-a-config-writer")
+    assert {service: serial(secured, service) for service in ASKED} == dict.fromkeys(ASKED, wanted)
+    assert {service: started(secured, service) for service in kept} == before
+    writer = secured.client.containers.get(f"{secured.prefix}-alertmanager-a-config-writer")
     assert "reloaded" in writer.logs().decode()
-    wait_for("all targets up", platform.all_up, 60)
-    _no_scrape_is_missing(platform, begun)
+    wait_for("all targets up", secured.all_up, 60)
+    _no_scrape_is_missing(secured, begun)
 
 
-def _no_scrape_is_missing(platform: Platform, since: float) -> None:
+def _no_scrape_is_missing(secured: Platform, since: float) -> None:
     """Nobody is forgotten; those who went on answered each time, those who began anew may not have."""
     interval, span = 5.0, int(time.time() - since) + 10
-    for series in platform.query(f'up{{job!~"pve-.*"}}[{span}s]'):
+    for series in secured.query(f'up{{job!~"pve-.*"}}[{span}s]'):
         times = [float(moment) for moment, _ in series["values"]]
         gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
         assert max(gaps) < 2 * interval - 0.5, (series["metric"], gaps)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import requests
 
 from components.images import Service
+from tests.support.containers import run
 from tests.support.platform import Platform, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.docker
 
 SECRETS = (
     "5b0c2d7e-3f41-4a86-9c1d-7e2f8a904b61",
@@ -98,8 +98,8 @@ def test_no_secret_is_in_a_log_an_environment_or_a_command(platform: Platform) -
 
 def test_secret_files_are_readable_by_their_service_only(platform: Platform) -> None:
     container = platform.container(Service.PVE_EXPORTER)
-    output: Any = container.exec_run("ls -ln /etc/pve-exporter/secrets", user="101")[1]
-    (line,) = [text for text in output.decode().splitlines() if "pve.yml" in text]
+    _, output = run(container, "ls", "-ln", "/etc/pve-exporter/secrets", user="101")
+    (line,) = [text for text in output.splitlines() if "pve.yml" in text]
     mode, _, uid, *_ = line.split()
     assert (mode, uid) == ("-r--------", "101")
 

@@ -35,7 +35,6 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.pulumi_cli,
     pytest.mark.usefixtures("cli"),
-    pytest.mark.xdist_group("engine"),
 ]
 
 # A kind of change in what `docker diff` tells.

@@ -68,11 +68,3 @@ def create(
         stop_signal="SIGRTMIN+3",
         **options,
     )
-
-
-def run(container: Container, *words: str) -> tuple[int, str]:
-    """Run a command in it; exit code and what it printed."""
-    # Docker can lose what a program prints last if it ends right after, on a machine that is busy.
-    done = container.exec_run(["sh", "-c", '"$@"; code=$?; sleep 0.3; exit $code', "sh", *words])
-    output = done.output if isinstance(done.output, bytes) else b"".join(done.output)
-    return int(done.exit_code or 0), output.decode(errors="replace")

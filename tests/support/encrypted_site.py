@@ -31,7 +31,8 @@ from components.render.tls import Server
 from components.settings import Group, StackSettings
 from components.topology import plan
 from tests.support import guest_machine, systemd_machine
-from tests.support.booted import MIRROR, MIRROR_PORT, run
+from tests.support.booted import MIRROR, MIRROR_PORT
+from tests.support.containers import run
 from tests.support.examples import MINIMAL, settings
 from tests.support.pki import AUTHORITY, CERTIFICATES
 from tests.support.platform import wait_for

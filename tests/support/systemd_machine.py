@@ -13,7 +13,7 @@ from docker.models.containers import Container
 
 from components.images import DEFAULT_REFERENCES, PYTHON_BASE
 from lab.images.gomodule import GoModule, binaries
-from tests.support import booted
+from tests.support import booted, containers
 from tests.support.booted import MIRROR, MIRROR_PORT, mirror_unit
 from tests.support.examples import ROOT
 from tests.support.ssh_machine import archive, key_pair
@@ -120,7 +120,7 @@ def put(container: Container, files: dict[str, tuple[bytes, int]]) -> None:
 
 def run(container: Container, command: str) -> tuple[int, str]:
     """Run a line of shell in it; exit code and what it printed."""
-    return booted.run(container, "bash", "-c", command)
+    return containers.run(container, "bash", "-c", command)
 
 
 # --- release archives ------------------------------------------------------------------------------

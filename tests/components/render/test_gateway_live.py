@@ -314,10 +314,17 @@ def test_a_renewed_certificate_and_a_new_password_are_taken_up_without_a_lost_an
 
 
 def wait_for(check: Callable[[], bool]) -> None:
+    last: object = None
     deadline = time.monotonic() + 15
-    while not check():
-        assert time.monotonic() < deadline, "not within 15 s"
+    while time.monotonic() < deadline:
+        try:
+            last = check()
+        except OSError as error:  # those of requests are such, too
+            last = error
+        if last is True:
+            return
         time.sleep(0.2)
+    raise AssertionError(f"not within 15 s; last: {last!r}")
 
 
 def test_a_service_of_the_site_decides(run: Run, upstreams: dict[Service, Upstream]) -> None:
