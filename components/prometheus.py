@@ -7,10 +7,11 @@ from pathlib import Path
 import pulumi
 
 from components import platform_tls
-from components.render import certificates, tls
+from components.render import certificates, rule_files, tls
 from components.render import platform_tls as hops
 from components.render import prometheus as render
 from components.render.links import link_bases
+from components.render.scrape_configs import CONFIG_DIR
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
 from components.tls import client_secrets
@@ -34,14 +35,14 @@ def _command(settings: StackSettings, instance: Instance) -> tuple[str, ...]:
         f"--storage.tsdb.path={DATA_DIR}",
         f"--web.external-url={external_url(settings, instance)}",
         "--web.route-prefix=/",
-        *hops.web_config_option(settings, render.CONFIG_DIR),
+        *hops.web_config_option(settings, CONFIG_DIR),
     )
 
 
 def _healthcheck(settings: StackSettings, port: int) -> tuple[str, ...]:
     if not hops.encrypted(settings):
         return ("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{port}/-/ready")
-    client = f"--http.config.file={render.CONFIG_DIR}/{hops.CLIENT_FILE}"
+    client = f"--http.config.file={CONFIG_DIR}/{hops.CLIENT_FILE}"
     return ("promtool", "check", "ready", client, f"--url=https://127.0.0.1:{port}")
 
 
@@ -58,7 +59,7 @@ class Prometheus(Service):
 
     def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
-        rules = render.rule_files(RULES_DIR, link_bases(settings)) | certificates.rule_file(settings)
+        rules = rule_files.rule_files(RULES_DIR, link_bases(settings)) | certificates.rule_file(settings)
         remote = settings.prometheus.remote_write
         passwords = (
             {render.REMOTE_WRITE_PASSWORD_FILE: args.secrets[Secret.REMOTE_WRITE_PASSWORD]}
@@ -66,18 +67,18 @@ class Prometheus(Service):
             else {}
         )
         spec = ServiceSpec(
-            config_dir=render.CONFIG_DIR,
+            config_dir=CONFIG_DIR,
             data_dir=DATA_DIR,
             command=_command(settings, args.instance),
             files={
                 "prometheus.yml": render.prometheus_yml(settings, args.topology),
                 **{f"rules/{name}": text for name, text in rules.items()},
                 **tls.client_files(settings),
-                **platform_tls.toolkit_files(args, render.CONFIG_DIR),
+                **platform_tls.toolkit_files(args, CONFIG_DIR),
             },
             secret_files={
                 **client_secrets(settings, args.secrets),
-                **platform_tls.toolkit_secret_files(args, render.CONFIG_DIR),
+                **platform_tls.toolkit_secret_files(args, CONFIG_DIR),
                 **passwords,
             },
             healthcheck=_healthcheck(settings, args.instance.port),

@@ -17,7 +17,8 @@ import requests
 import yaml
 
 from components.images import Service
-from components.render.prometheus import prometheus_yml, rule_files
+from components.render.prometheus import prometheus_yml
+from components.render.rule_files import rule_files
 from lab.preview.recording import prometheus
 from lab.preview.recording.prometheus import Binaries
 from ops import bench_pve

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 from components import images
 from components.images import Service
 from components.prometheus import DATA_DIR
-from components.render.prometheus import CONFIG_DIR
+from components.render.scrape_configs import CONFIG_DIR
 from lab.cluster.client import LabError
 from ops.gameday.model import Break
 from ops.stack import Stack

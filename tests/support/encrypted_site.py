@@ -25,7 +25,7 @@ from docker.models.containers import Container
 from components.exporters import NODE_EXPORTER
 from components.host_exporters import installations
 from components.images import DEFAULT_REFERENCES, Service
-from components.render import exporter_jobs, linux_installer, prometheus, tls
+from components.render import exporter_jobs, linux_installer, prometheus, scrape_configs, tls
 from components.render.host_exporters import script
 from components.render.tls import Server
 from components.settings import Group, StackSettings
@@ -247,7 +247,7 @@ class EncryptedSite:
             user=str(os.getuid()),
             network=NAME,
             extra_hosts={"discovery-a": self.outside.target.partition(":")[0]},
-            volumes={str(self.folder): {"bind": prometheus.CONFIG_DIR, "mode": "ro"}},
+            volumes={str(self.folder): {"bind": scrape_configs.CONFIG_DIR, "mode": "ro"}},
             tmpfs={"/prometheus": ""},
         )
         guest = {"cluster": "home", "vm_id": "101", "vm_name": "a", exporter_jobs.TAGS_LABEL: ",web,"}

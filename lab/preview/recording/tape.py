@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 
 from components.images import Service
-from components.render.prometheus import prometheus_yml, rule_files
+from components.render.prometheus import prometheus_yml
+from components.render.rule_files import rule_files
 from components.settings import StackSettings
 from components.topology import Topology
 from components.words import seconds

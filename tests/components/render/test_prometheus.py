@@ -11,12 +11,10 @@ import yaml
 from components.render import prometheus as render
 from components.render import tls
 from components.render.links import link_bases
+from components.render.rule_files import rule_files
 from components.topology import plan
 from tests.support.examples import EXAMPLES, MINIMAL, ROOT, settings
 from tests.support.promtool import promtool
-
-GRAFANA = "https://grafana.example.com"
-LINKS = {"runbook_url": None, "dashboard_url": GRAFANA}
 
 
 def rendered(name: str, host: str = "a") -> dict[str, Any]:
@@ -42,7 +40,7 @@ def test_prometheus_accepts_it_with_the_rules(name: str, host: str, tmp_path: Pa
     for file, text in tls.client_files(made).items():
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).write_text(text, "utf-8")
-    for file, text in render.rule_files(ROOT / "rules", link_bases(made)).items():
+    for file, text in rule_files(ROOT / "rules", link_bases(made)).items():
         (tmp_path / "rules" / file).write_text(text, "utf-8")
     tmp_path.chmod(0o755)
     result = promtool("check", "config", "prometheus.yml", directory=tmp_path)
@@ -139,31 +137,6 @@ def test_the_timeout_is_never_longer_than_the_interval() -> None:
 def test_rendering_is_deterministic() -> None:
     made = settings(EXAMPLES["production"])
     assert render.prometheus_yml(made, plan(made)) == render.prometheus_yml(made, plan(made))
-
-
-def test_rule_files_leave_tests_out_and_complete_runbook_links() -> None:
-    files = render.rule_files(ROOT / "rules", {**LINKS, "runbook_url": "https://git.example.com/ops"})
-    assert files
-    assert not [name for name in files if "_test" in name]
-    links = [
-        rule["annotations"]["runbook_url"]
-        for text in files.values()
-        for group in yaml.safe_load(text)["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
-    assert links
-    assert {link.split("/docs/runbooks/")[0] for link in links} == {"https://git.example.com/ops"}
-
-
-def test_links_to_dashboards_lead_to_grafana() -> None:
-    text = "".join(render.rule_files(ROOT / "rules", LINKS).values())
-    assert text.count("dashboard_url:") == text.count(f"dashboard_url: {GRAFANA}/d/") > 0
-
-
-def test_without_a_base_url_links_are_paths_in_the_project() -> None:
-    files = render.rule_files(ROOT / "rules", LINKS)
-    assert "runbook_url: docs/runbooks/" in "".join(files.values())
 
 
 def test_two_prometheus_are_told_apart_in_samples_and_are_one_in_alerts() -> None:
