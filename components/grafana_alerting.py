@@ -13,6 +13,7 @@ from pathlib import Path
 import pulumi
 import pulumiverse_grafana as grafana
 
+from components.durations import canonical
 from components.grafana_account import GrafanaAccount
 from components.grafana_channels import contact_point
 from components.grafana_content import GrafanaContent
@@ -20,7 +21,6 @@ from components.render.alertmanager import DEFAULT_RECEIVER, GROUP_BY, templates
 from components.render.grafana_rules import GrafanaRule, GrafanaRuleGroup, queries, rule_groups
 from components.render.links import link_bases
 from components.settings import Channel, MuteTiming, Secrets, Severity, StackSettings
-from components.words import canonical
 from dashboards import FOLDER_PLATFORM
 
 RULES_DIR = Path("rules")

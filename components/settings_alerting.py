@@ -8,19 +8,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from components.settings_model import Model
-from components.words import (
-    Clock,
-    DaysOfMonth,
-    Duration,
-    HostPort,
-    Name,
-    NonEmpty,
-    TimeZone,
-    Url,
-    Weekdays,
-    problem,
-    some,
-)
+from components.words import Duration, Name, NonEmpty, problem, some
+from components.words_calendar import Clock, DaysOfMonth, TimeZone, Weekdays
+from components.words_network import HostPort, Url
 
 
 class Channel(StrEnum):

@@ -10,18 +10,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, PositiveInt, model_validator
 
 from components.settings_model import Model
-from components.words import (
-    Cidr,
-    Endpoint,
-    Fingerprint,
-    NonEmpty,
-    PoolId,
-    Release,
-    TokenId,
-    VmId,
-    problem,
-    some,
-)
+from components.words import NonEmpty, problem, some
+from components.words_machine import PoolId, Release, TokenId, VmId
+from components.words_network import Cidr, Endpoint, Fingerprint
 
 
 class Cluster(Model):

@@ -10,23 +10,9 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_v
 
 from components.images import CADDY_BASE, CADDY_BUILDER, CONFIG_WRITER, PYTHON_BASE, Service
 from components.settings_model import PROJECT, Model
-from components.words import (
-    Address,
-    Checksum,
-    DiskImage,
-    ImageReference,
-    Interface,
-    IPv4,
-    Name,
-    NonEmpty,
-    Port,
-    PublicKey,
-    Tag,
-    UnixUser,
-    VmId,
-    problem,
-    some,
-)
+from components.words import ImageReference, Name, NonEmpty, problem, some
+from components.words_machine import Checksum, DiskImage, PublicKey, Tag, UnixUser, VmId
+from components.words_network import Address, Interface, IPv4, Port
 
 
 class LocalDocker(Model):

@@ -10,19 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.exporters import GITHUB, NODE_EXPORTER, NVIDIA_GPU_EXPORTER, Exporter
 from components.settings_model import Model
-from components.words import (
-    Address,
-    Digest,
-    Host,
-    HostKey,
-    NodeName,
-    Port,
-    UnixUser,
-    Url,
-    Version,
-    problem,
-    some,
-)
+from components.words import Digest, Version, problem, some
+from components.words_machine import NodeName, UnixUser
+from components.words_network import Address, Host, HostKey, Port, Url
 
 
 class Collector(StrEnum):

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, mode
 
 from components import pki
 from components.settings_model import Model
-from components.words import Address, Host, NonEmpty, Port, Url, problem
+from components.words import NonEmpty, problem
+from components.words_network import Address, Host, Port, Url
 
 # Let's Encrypt, which is Caddy's default too.
 _DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from components.exporters import GITHUB, NODE_EXPORTER, NODE_EXPORTER_ARM64, WINDOWS_EXPORTER
 from components.settings_exporters import ExporterRelease
 from components.settings_model import Model
-from components.words import Cidr, Digest, Msi, ProcessFilter, UnixPath, Url, Version, WindowsPath
+from components.words import Digest, ProcessFilter, Version
+from components.words_machine import Msi, UnixPath, WindowsPath
+from components.words_network import Cidr, Url
 
 
 class WindowsGuests(ExporterRelease):

@@ -7,7 +7,8 @@ from enum import StrEnum
 from pydantic import Field, PositiveInt
 
 from components.settings_model import Model
-from components.words import Duration, HostPort, LabelName, NonEmpty, Pattern, Port, Size, Url
+from components.words import Duration, LabelName, NonEmpty, Pattern, Size
+from components.words_network import HostPort, Port, Url
 
 
 class RemoteWrite(Model):

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, model_validator
 
 from components import pki
 from components.settings_model import Model
-from components.words import Tag, problem
+from components.words import problem
+from components.words_machine import Tag
 
 
 class Group(StrEnum):

@@ -14,7 +14,7 @@ from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 
-from components.words import seconds
+from components.durations import seconds
 from lab import images
 
 # What was created without the CLI: stack and, on containers, the fingerprint of its inputs.

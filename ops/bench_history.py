@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from components.words import seconds
+from components.durations import seconds
 from lab.preview.recording import prometheus
 from lab.preview.recording.exposition import END, merged, names_in
 from lab.preview.recording.prometheus import Binaries

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import yaml
 
+from components.durations import seconds
 from components.render.links import Bases, complete_links
-from components.words import seconds
 
 _JSON = dict[str, Any]
 _EXPRESSION_SOURCE = "__expr__"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from components.durations import seconds
 from components.images import Service
 from components.render import to_yaml
 from components.render.scrape_configs import CONFIG_DIR, Json, platform_client, scrape_configs
 from components.settings import REPLICA_LABEL, StackSettings
 from components.topology import Topology
-from components.words import seconds
 
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
 REMOTE_WRITE_PASSWORD_FILE = "secrets/remote_write_password"  # noqa: S105 - a path

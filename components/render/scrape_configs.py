@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from components.durations import seconds
 from components.images import Service
 from components.render import exporter_jobs, tls
 from components.render.platform_tls import scheme
@@ -12,7 +13,6 @@ from components.render.pve_exporter import EXPORTER_MODULE
 from components.render.windows import metric_relabelings
 from components.settings import Group, LabelsMode, StackSettings, StaticHost
 from components.topology import Topology
-from components.words import seconds
 
 Json = dict[str, Any]
 

@@ -16,6 +16,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from components import settings as configuration
+from components.durations import canonical, seconds
 from components.pki import issue
 from components.settings import (
     ALWAYS_REQUIRED,
@@ -26,7 +27,6 @@ from components.settings import (
     validate,
 )
 from components.settings_gateway import certifies
-from components.words import canonical, seconds
 from tests.support.examples import ALL_SECRETS, EXAMPLES, MINIMAL, PROXMOX, ROOT, settings
 from tests.support.pki import AUTHORITY, CERTIFICATES
 

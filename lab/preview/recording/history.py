@@ -11,11 +11,11 @@ from typing import Any, TextIO
 import yaml
 from prometheus_client import generate_latest
 
+from components.durations import seconds
 from components.images import Service
 from components.render import prometheus as prometheus_render
 from components.settings import StackSettings
 from components.topology import Topology
-from components.words import seconds
 from lab.cluster.api.app import Api
 from lab.cluster.load import chance
 from lab.cluster.proxy import Proxy, ProxyError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.words import seconds
+from components.durations import seconds
 from lab.preview.recording.exposition import names_in
 from lab.preview.recording.platform import RuleGroup
 

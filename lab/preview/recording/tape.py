@@ -18,12 +18,12 @@ from typing import Any
 
 import yaml
 
+from components.durations import seconds
 from components.images import Service
 from components.render.prometheus import prometheus_yml
 from components.render.rule_files import rule_files
 from components.settings import StackSettings
 from components.topology import Topology
-from components.words import seconds
 from lab.preview.recording import platform, prometheus, rules
 from lab.preview.recording.exposition import END, Series, names_in, sample
 from lab.preview.recording.history import Recorder, Scene, Span
