@@ -15,11 +15,7 @@ from components.render import tls
 from components.render.platform_tls import encrypted, scheme
 from components.settings import SCRAPE_PASSWORDS, Group, Secrets, StackSettings
 from components.topology import Instance, Topology, suffix
-from dashboards import DASHBOARDS, Entry
-
-# Dashboards and rules name their data sources by these uids.
-PROMETHEUS_UID = "prometheus"
-ALERTMANAGER_UID = "alertmanager"
+from dashboards import ALERTMANAGER_UID, DASHBOARDS, PROMETHEUS_UID, Entry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dashboards.panels import Dashboard
+    from dashboards.sdk import Dashboard
 
 RENDERED = Path(__file__).parent / "rendered"
 
+# Fixed uids of the data sources: a dashboard that names them needs no import dialog.
+PROMETHEUS_UID = "prometheus"
+ALERTMANAGER_UID = "alertmanager"
 # Titles of the folders in Grafana.
 FOLDER_PROXMOX = "Proxmox"
 FOLDER_PLATFORM = "Platform"

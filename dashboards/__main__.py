@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from dashboards import DASHBOARDS, RENDERED
-from dashboards.panels import to_json
+from dashboards.layout import to_json
 
 
 def _stale(wanted: dict[str, str]) -> list[str]:

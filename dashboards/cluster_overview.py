@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards import FOLDER_PROXMOX, panels
+from dashboards import FOLDER_PROXMOX, layout, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, bars, graph, high_is_bad, stat, table
+from dashboards.panels import bars, graph, stat
 from dashboards.queries import GUEST_PAGE, HOST_FILTER, HOST_PAGE, HOSTS, busiest, on_hosts
+from dashboards.sdk import Dashboard
+from dashboards.style import high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels, threshold
 
 _CLUSTER = 'cluster=~"$cluster"'
@@ -29,14 +34,14 @@ def _head() -> list[object]:
             "Quorum",
             "Whether the members that answer have a majority. Empty on a host that is in no cluster.",
             f'min(pve_up{{id=~"cluster/.+", {_CLUSTER}}})',
-            words=panels.YES_NO,
+            words=style.YES_NO,
             no_value="no cluster",
         ),
         stat(
             "Hosts offline",
             "Nodes that the cluster counts as offline.",
             f"sum(node:cluster_online:bool{{{_CLUSTER}}} == bool 0)",
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
         ),
         stat(
             "Guests running",
@@ -47,27 +52,27 @@ def _head() -> list[object]:
             "Guests not watched",
             "Guests that run without a target; Coverage lists them with the reason.",
             'sum(pve_discovery_guests_unmonitored{reason!="excluded"})',
-            steps=panels.ANY_IS_NOTABLE,
+            steps=style.ANY_IS_NOTABLE,
         ),
         stat(
             "Critical alerts",
             "Alerts of severity critical that fire now. Empty while none does.",
             _alerts("critical"),
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
             no_value="none",
         ),
         stat(
             "Warnings",
             "Alerts of severity warning that fire now. Empty while none does.",
             _alerts("warning"),
-            steps=panels.ANY_IS_NOTABLE,
+            steps=style.ANY_IS_NOTABLE,
             no_value="none",
         ),
         stat(
             "Fullest storage",
             "Share of the fullest storage pool that is used; the table below names it.",
             f"max(storage:utilization:ratio{{{_CLUSTER}}})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_STORAGE,
             decimals=0,
         ),
@@ -99,7 +104,7 @@ def _alert_table() -> object:
                 title="Severity",
                 # Words would sort by the alphabet; the higher of two severities counts.
                 expr=" or ".join((_firing("critical", 3), _firing("warning", 2), _firing("info", 1))),
-                words=panels.SEVERITIES,
+                words=style.SEVERITIES,
                 width=100,
             ),
             Column(title="Alert", label="alertname"),
@@ -127,29 +132,29 @@ def _host_table() -> object:
             Column(
                 title="State",
                 expr=f"{by} (node:cluster_online:bool{{{HOSTS}}})",
-                words=panels.ONLINE_OFFLINE,
+                words=style.ONLINE_OFFLINE,
                 width=90,
             ),
             _ratio("CPU", f"{by} (node:cpu_utilization:avg5m{{{HOSTS}}})", _CPU),
             _ratio("Memory", f"{by} (node:memory_utilization:ratio{{{HOSTS}}})", _MEMORY),
-            _ratio("Waiting for disks", f"{by} (node:cpu_iowait:avg5m{{{HOSTS}}})", panels.NO_THRESHOLDS),
+            _ratio("Waiting for disks", f"{by} (node:cpu_iowait:avg5m{{{HOSTS}}})", style.NO_THRESHOLDS),
             Column(
                 title="Guests",
                 expr="sum by (cluster, node) (vm:running:bool * on (cluster, vm_id) group_left (node) "
                 f"vm:guest:info{{{HOSTS}}})",
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 width=90,
             ),
             Column(
                 title="vCPUs per CPU",
                 expr=f"{by} (node:vcpu_overcommit:ratio{{{HOSTS}}})",
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 decimals=1,
             ),
             Column(
                 title="Memory promised",
                 expr=f"{by} (node:memory_overcommit:ratio{{{HOSTS}}})",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 decimals=0,
             ),
         ],
@@ -158,9 +163,9 @@ def _host_table() -> object:
     )
 
 
-def _ratio(title: str, expr: str, steps: panels.Steps) -> Column:
-    colored = steps is not panels.NO_THRESHOLDS
-    return Column(title=title, expr=expr, unit=panels.RATIO, decimals=0, steps=steps, colored=colored)
+def _ratio(title: str, expr: str, steps: style.Steps) -> Column:
+    colored = steps is not style.NO_THRESHOLDS
+    return Column(title=title, expr=expr, unit=style.RATIO, decimals=0, steps=steps, colored=colored)
 
 
 def _hosts() -> Section:
@@ -173,7 +178,7 @@ def _hosts() -> Section:
                 "Share of CPU time that is neither idle nor waiting for disks. The lines mark where "
                 "HostCpuSaturated begins.",
                 [Query(expr=f"node:cpu_utilization:avg5m{{{HOSTS}}}", legend="{{node}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_CPU,
                 maximum=1,
             ),
@@ -182,7 +187,7 @@ def _hosts() -> Section:
                 "Memory that programs can't get without swapping; caches and the shrinkable ZFS ARC count as "
                 "free.",
                 [Query(expr=f"node:memory_utilization:ratio{{{HOSTS}}}", legend="{{node}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_MEMORY,
                 maximum=1,
             ),
@@ -193,7 +198,7 @@ def _hosts() -> Section:
                     Query(expr=f"node:disk_read_latency:avg5m{{{HOSTS}}}", legend="{{node}} read"),
                     Query(expr=f"node:disk_write_latency:avg5m{{{HOSTS}}}", legend="{{node}} write"),
                 ],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
             ),
             graph(
                 "Network of hosts",
@@ -202,7 +207,7 @@ def _hosts() -> Section:
                     Query(expr=f"node:network_receive_bytes:rate5m{{{HOSTS}}}", legend="{{node}} in"),
                     Query(expr=f"node:network_transmit_bytes:rate5m{{{HOSTS}}}", legend="{{node}} out"),
                 ],
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
         ],
     )
@@ -223,26 +228,26 @@ def _guest_table() -> object:
             Column(
                 title="Read latency",
                 expr=on_hosts("vm:disk_read_latency:avg5m"),
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
                 colored=True,
             ),
             Column(
                 title="Write latency",
                 expr=on_hosts("vm:disk_write_latency:avg5m"),
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
                 colored=True,
             ),
             Column(
                 title="Disk",
                 expr=on_hosts("vm:disk_bytes:rate5m"),
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
             Column(
                 title="Network",
                 expr=on_hosts("vm:network_bytes:rate5m"),
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
         ],
         sort_by="CPU",
@@ -259,21 +264,21 @@ def _guests() -> Section:
                 "Busiest guests: CPU",
                 "The ten guests that use most of their own vCPUs at the end of the time range.",
                 [Query(expr=busiest("vm:cpu_utilization:avg5m"), legend="{{vm_name}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
             ),
             graph(
                 "Busiest guests: memory",
                 "The ten guests with most of their own memory in use at the end of the time range.",
                 [Query(expr=busiest("vm:memory_utilization:ratio"), legend="{{vm_name}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
             ),
             graph(
                 "Slowest guests: disk reads",
                 "The ten guests that wait longest for a read, measured inside. Empty while nothing is read.",
                 [Query(expr=busiest("vm:disk_read_latency:avg5m"), legend="{{vm_name}}")],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
             ),
             graph(
@@ -285,7 +290,7 @@ def _guests() -> Section:
                         legend="{{vm_name}}",
                     )
                 ],
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
         ],
     )
@@ -301,7 +306,7 @@ def _storage() -> Section:
                 Query(
                     expr=f"sort_desc(storage:utilization:ratio{{{_CLUSTER}}})", legend="{{storage}} {{node}}"
                 ),
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_STORAGE,
                 maximum=1,
             ),
@@ -314,19 +319,19 @@ def _storage() -> Section:
                     Column(
                         title="Size",
                         expr=f"max by (storage, node) (storage:size:bytes{{{_CLUSTER}}})",
-                        unit=panels.BYTES,
+                        unit=style.BYTES,
                     ),
                     Column(
                         title="Used",
                         expr=f"max by (storage, node) (storage:used:bytes{{{_CLUSTER}}})",
-                        unit=panels.BYTES,
+                        unit=style.BYTES,
                     ),
                     Column(
                         title="Full in",
                         expr="max by (storage, node) ("
                         f"(storage:size:bytes{{{_CLUSTER}}} - storage:used:bytes{{{_CLUSTER}}})"
                         f" / (deriv(storage:used:bytes{{{_CLUSTER}}}[1d]) > 0))",
-                        unit=panels.AGE,
+                        unit=style.AGE,
                     ),
                 ],
                 sort_by="Full in",
@@ -353,7 +358,7 @@ def _gpus() -> Section:
                     Column(title="Host", label="node", width=120),
                     Column(title="Guest", label="vm_name", width=160),
                     Column(title="UUID", label="uuid", width=300),
-                    _ratio("Utilisation", f"{by} (gpu:utilization:avg5m{{{HOSTS}}})", panels.NO_THRESHOLDS),
+                    _ratio("Utilisation", f"{by} (gpu:utilization:avg5m{{{HOSTS}}})", style.NO_THRESHOLDS),
                     _ratio(
                         "Memory",
                         f"{by} (gpu:memory_utilization:ratio{{{HOSTS}}})",
@@ -362,14 +367,14 @@ def _gpus() -> Section:
                     Column(
                         title="Temperature",
                         expr=f"{by} (nvidia_gpu_temperature_celsius{{{HOSTS}}})",
-                        unit=panels.CELSIUS,
+                        unit=style.CELSIUS,
                         steps=_GPU_HOT,
                         colored=True,
                     ),
                     Column(
                         title="Power",
                         expr=f"{by} (nvidia_gpu_power_usage_watts{{{HOSTS}}})",
-                        unit=panels.WATTS,
+                        unit=style.WATTS,
                         decimals=0,
                     ),
                 ],
@@ -383,14 +388,14 @@ def _gpus() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-cluster-overview",
         title="Cluster Overview",
         question="Is the cluster healthy, and who uses it up?",
         folder=FOLDER_PROXMOX,
         variables=[
-            panels.label_variable("cluster", "Cluster", "label_values(node:cluster_online:bool, cluster)"),
-            panels.label_variable(
+            layout.label_variable("cluster", "Cluster", "label_values(node:cluster_online:bool, cluster)"),
+            layout.label_variable(
                 "node", "Host", 'label_values(node:cluster_online:bool{cluster=~"$cluster"}, node)'
             ),
         ],

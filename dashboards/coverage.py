@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards import FOLDER_PLATFORM, panels
+from dashboards import FOLDER_PLATFORM, layout, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, stat, table
+from dashboards.panels import graph, stat
 from dashboards.queries import COVERAGE_OF_HOST, GUEST_PAGE, HOSTS
+from dashboards.sdk import Dashboard
+from dashboards.style import high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels
 
 # What discovery's reasons mean, and what to do about each.
@@ -51,7 +56,7 @@ def _counted(kind: str) -> str:
 
 
 def _head() -> list[object]:
-    notable = panels.ANY_IS_NOTABLE
+    notable = style.ANY_IS_NOTABLE
     return [
         stat("Running", "Guests that run on the chosen hosts.", f"count({_RUNNING})"),
         stat(
@@ -63,9 +68,9 @@ def _head() -> list[object]:
             "Watched share",
             "Share of the running guests that have a target, those left out on purpose not counted.",
             f"count({_RUNNING_AND_WATCHED}) / count({_RUNNING} unless on (cluster, vm_id) {_LEFT_OUT})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             decimals=0,
-            steps=panels.ALL_IS_GOOD,
+            steps=style.ALL_IS_GOOD,
         ),
         stat(
             "Not watched",
@@ -92,14 +97,14 @@ def _head() -> list[object]:
             "Exporters silent",
             "Guests that run and have a target, but whose exporter doesn't answer. Empty while all do.",
             f"count({_SILENT})",
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
             no_value="none",
         ),
         stat(
             "Inventory age",
             "Since discovery last read the list of guests without an error.",
             f"max(pve_discovery_inventory_age_seconds{{{_CLUSTER}}})",
-            unit=panels.AGE,
+            unit=style.AGE,
             steps=_AGE,
         ),
     ]
@@ -125,12 +130,12 @@ def _unwatched_table() -> object:
             *_guest_columns(),
             Column(title="Kind", label="type", width=70),
             Column(title="OS", label="os", width=90),
-            Column(title="Why, and what to do", label="reason", words=panels.plain_words(REASONS)),
+            Column(title="Why, and what to do", label="reason", words=style.plain_words(REASONS)),
             Column(
                 title="Up for",
                 expr=f"max by ({labels}) ({known} * on (cluster, vm_id) group_left () vm:uptime:seconds "
                 f"or on (cluster, vm_id) 0 * {known})",
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 decimals=1,
                 width=100,
             ),
@@ -157,7 +162,7 @@ def _silent_table() -> object:
             Column(
                 title="Answered",
                 expr=f"{by} ((avg_over_time({target}[1h]) and {target} == 0) {name} {guest})",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 decimals=0,
                 width=95,
             ),
@@ -191,7 +196,7 @@ def _versions() -> object:
             Column(title="Exporter", label="exporter"),
             Column(title="Version", label="version", width=100),
             Column(title="On", label="where", width=80),
-            Column(title="Targets", expr=every, unit=panels.COUNT, width=85),
+            Column(title="Targets", expr=every, unit=style.COUNT, width=85),
         ],
         sort_by="Exporter",
         descending=False,
@@ -210,12 +215,12 @@ def _host_table() -> object:
         [
             Column(title="Host", label="node", links=(COVERAGE_OF_HOST,)),
             Column(title="Cluster", label="cluster", width=90),
-            Column(title="Running", expr=per_host(_RUNNING), unit=panels.COUNT, width=85),
-            Column(title="Not watched", expr=per_host(_UNWATCHED), unit=panels.COUNT, width=110),
+            Column(title="Running", expr=per_host(_RUNNING), unit=style.COUNT, width=85),
+            Column(title="Not watched", expr=per_host(_UNWATCHED), unit=style.COUNT, width=110),
             Column(
                 title="Watched",
                 expr=f"max by (cluster, node) ({_SHARE})",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 decimals=0,
                 width=100,
             ),
@@ -238,7 +243,7 @@ def _guests() -> Section:
                 "Share of the running guests on a host that have a target, those left out on purpose not "
                 "counted.",
                 [Query(expr=_SHARE, legend="{{node}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
                 width=14,
             ),
@@ -247,12 +252,10 @@ def _guests() -> Section:
                 "Watched and not watched",
                 "Running guests. What the line has above the stack are guests that discovery doesn't know.",
                 [
-                    Query(
-                        expr=_counted("running"), legend="running", color=panels.HOST_COLOR, reference=True
-                    ),
-                    Query(expr=_counted("watched"), legend="watched", color=panels.WATCHED_COLOR),
-                    Query(expr=_counted("unwatched"), legend="not watched", color=panels.UNWATCHED_COLOR),
-                    Query(expr=_counted("left_out"), legend="left out", color=panels.REST_COLOR),
+                    Query(expr=_counted("running"), legend="running", color=style.HOST_COLOR, reference=True),
+                    Query(expr=_counted("watched"), legend="watched", color=style.WATCHED_COLOR),
+                    Query(expr=_counted("unwatched"), legend="not watched", color=style.UNWATCHED_COLOR),
+                    Query(expr=_counted("left_out"), legend="left out", color=style.REST_COLOR),
                 ],
                 unit="suffix:guests",
                 stacked=True,
@@ -285,7 +288,7 @@ def _discovery() -> Section:
                 "Seconds since discovery last read the list of guests without an error. Within its own "
                 "interval it rises and falls; a line that only rises means that it can't read the API.",
                 [Query(expr=f"pve_discovery_inventory_age_seconds{{{_CLUSTER}}}", legend="{{instance}}")],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_AGE,
                 width=8,
             ),
@@ -324,7 +327,7 @@ def _discovery() -> Section:
                     Column(
                         title="State",
                         expr=f"max by (privilege) (pve_discovery_missing_privileges{{{_CLUSTER}}})",
-                        words=panels.MISSING_GRANTED,
+                        words=style.MISSING_GRANTED,
                         width=100,
                     ),
                 ],
@@ -341,13 +344,13 @@ def _discovery() -> Section:
                     Column(
                         title="State",
                         expr=f"min by (endpoint) (pve_discovery_endpoint_up{{{_CLUSTER}}})",
-                        words=panels.UP_DOWN,
+                        words=style.UP_DOWN,
                         width=75,
                     ),
                     Column(
                         title="In use",
                         expr=f"max by (endpoint) (pve_discovery_endpoint_active{{{_CLUSTER}}})",
-                        words=panels.IN_USE,
+                        words=style.IN_USE,
                         width=80,
                     ),
                 ],
@@ -365,19 +368,19 @@ def _discovery() -> Section:
                     Column(
                         title="Fresh",
                         expr=f"max by (instance) (pve_discovery_inventory_fresh{{{_CLUSTER}}})",
-                        words=panels.YES_NO,
+                        words=style.YES_NO,
                         width=75,
                     ),
                     Column(
                         title="Complete",
                         expr=f"max by (instance) (pve_discovery_inventory_complete{{{_CLUSTER}}})",
-                        words=panels.YES_NO,
+                        words=style.YES_NO,
                         width=95,
                     ),
                     Column(
                         title="Token",
                         expr=f"max by (instance) (pve_discovery_authentication_ok{{{_CLUSTER}}})",
-                        words=panels.ACCEPTED,
+                        words=style.ACCEPTED,
                         width=95,
                     ),
                 ],
@@ -392,14 +395,14 @@ def _discovery() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-coverage",
         title="Coverage",
         question="Which guests are watched, which aren't, and why?",
         folder=FOLDER_PLATFORM,
         variables=[
-            panels.label_variable("cluster", "Cluster", "label_values(node:cluster_online:bool, cluster)"),
-            panels.label_variable(
+            layout.label_variable("cluster", "Cluster", "label_values(node:cluster_online:bool, cluster)"),
+            layout.label_variable(
                 "node", "Host", 'label_values(node:cluster_online:bool{cluster=~"$cluster"}, node)'
             ),
         ],

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboards import FOLDER_PROXMOX, panels
+from dashboards import FOLDER_PROXMOX, layout, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, Steps, graph, high_is_bad, stat, table
+from dashboards.panels import graph, stat
 from dashboards.queries import GUEST_PAGE_OF_CLUSTER, HOSTS, first_of_host, of_host, of_proxmox, on_hosts
+from dashboards.sdk import Dashboard
+from dashboards.style import Steps, high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels, threshold
 
 _HOST_CPU = high_is_bad(*levels("HostCpuSaturated"))
@@ -49,7 +54,7 @@ _HOST_USED = (
 
 
 def _host_line(expr: str, legend: str = "host {{node}}") -> Query:
-    return Query(expr=expr, legend=legend, color=panels.HOST_COLOR, reference=True)
+    return Query(expr=expr, legend=legend, color=style.HOST_COLOR, reference=True)
 
 
 def _stack(quantity: str) -> list[Query]:
@@ -60,7 +65,7 @@ def _stack(quantity: str) -> list[Query]:
         Query(
             expr=f"sum by (cluster, node) ({of_host(quantity)} unless on (cluster, vm_id) {first})",
             legend="other guests",
-            color=panels.REST_COLOR,
+            color=style.REST_COLOR,
         ),
     ]
 
@@ -77,7 +82,7 @@ def _head() -> list[object]:
             "CPU of the host",
             "Share of the host's CPU time that is neither idle nor waiting for disks.",
             f"max({_host('node:cpu_utilization:avg5m')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_HOST_CPU,
             decimals=0,
         ),
@@ -86,7 +91,7 @@ def _head() -> list[object]:
             "Share of the used CPU that guests account for. The rest is the host's own work: storage, "
             "backup, migration, network.",
             f"sum({of_host(_CORES)}) / (sum({_HOST_CORES}) > 0)",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             decimals=0,
         ),
         stat(
@@ -101,7 +106,7 @@ def _head() -> list[object]:
             "Share of CPU time that a guest wanted and didn't get, of the guest where it is highest. Empty "
             "without a Linux guest that has an exporter.",
             f"max({of_host('cpu_steal:avg5m')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_STEAL,
             decimals=1,
             no_value="-",
@@ -110,7 +115,7 @@ def _head() -> list[object]:
             "Memory of the host",
             "Share of the host's memory that programs can't get without swapping.",
             f"max({_host('node:memory_utilization:ratio')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_HOST_MEMORY,
             decimals=0,
         ),
@@ -119,7 +124,7 @@ def _head() -> list[object]:
             "Configured memory of running guests as a share of the host's. Above 100 % not all of them can "
             "use what they have at the same time.",
             f"max({_host('node:memory_overcommit:ratio')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_PROMISED,
             decimals=0,
         ),
@@ -127,7 +132,7 @@ def _head() -> list[object]:
             "Slowest read",
             "Of the guest that waits longest, as it measures itself. Empty without an exporter.",
             f"max({of_host('disk_read_latency:avg5m')})",
-            unit=panels.SECONDS,
+            unit=style.SECONDS,
             steps=_LATENCY,
             no_value="-",
         ),
@@ -135,7 +140,7 @@ def _head() -> list[object]:
             "Slowest write",
             "Of the guest that waits longest, as it measures itself. Empty without an exporter.",
             f"max({of_host('disk_write_latency:avg5m')})",
-            unit=panels.SECONDS,
+            unit=style.SECONDS,
             steps=_LATENCY,
             no_value="-",
         ),
@@ -166,9 +171,9 @@ def _of_guest(expression: str) -> str:
 
 
 def _ratio(title: str, expr: str, steps: Steps, width: int = 85) -> Column:
-    colored = steps is not panels.NO_THRESHOLDS
+    colored = steps is not style.NO_THRESHOLDS
     return Column(
-        title=title, expr=expr, unit=panels.RATIO, decimals=0, steps=steps, colored=colored, width=width
+        title=title, expr=expr, unit=style.RATIO, decimals=0, steps=steps, colored=colored, width=width
     )
 
 
@@ -183,7 +188,7 @@ def _who_takes_cpu() -> object:
             Column(
                 title="Cores",
                 expr=f"topk(10, {_of_guest(cores)})",
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 decimals=1,
                 width=75,
             ),
@@ -191,7 +196,7 @@ def _who_takes_cpu() -> object:
                 "Of host",
                 "topk(10, max by (vm_name, vm_id) "
                 f"({cores} / on (cluster, node) group_left () {_host('node:cpu_count:sum')}))",
-                panels.NO_THRESHOLDS,
+                style.NO_THRESHOLDS,
             ),
             _ratio(
                 "Of own", _in_first_ten(on_hosts("vm:cpu_utilization:avg5m"), of_host(_CORES)), _GUEST_CPU
@@ -217,7 +222,7 @@ def _processor() -> Section:
                 "CPU: host and its guests",
                 f"CPUs in use. {_STACK} What the line has above the stack is the host's own work.",
                 [*_stack(_CORES), _host_line(_HOST_CORES)],
-                unit=panels.CORES,
+                unit=style.CORES,
                 stacked=True,
                 short_legend=True,
                 width=14,
@@ -249,7 +254,7 @@ def _who_takes_memory() -> object:
 
 
 def _bytes(title: str, expr: str) -> Column:
-    return Column(title=title, expr=expr, unit=panels.BYTES, decimals=1, width=80)
+    return Column(title=title, expr=expr, unit=style.BYTES, decimals=1, width=80)
 
 
 def _memory() -> Section:
@@ -266,18 +271,18 @@ def _memory() -> Section:
                     Query(
                         expr=_host("node:memory_total:bytes"),
                         legend="all memory",
-                        color=panels.LIMIT_COLOR,
+                        color=style.LIMIT_COLOR,
                         dashed=True,
                     ),
                     Query(
                         expr=f"{_host('node:memory_overcommit:ratio')} * on (cluster, node) "
                         f"{_host('node:memory_total:bytes')}",
                         legend="promised to guests",
-                        color=panels.PROMISED_COLOR,
+                        color=style.PROMISED_COLOR,
                         dashed=True,
                     ),
                 ],
-                unit=panels.BYTES,
+                unit=style.BYTES,
                 stacked=True,
                 short_legend=True,
                 width=14,
@@ -299,7 +304,7 @@ def _latency(title: str, operation: str) -> object:
             _ten(f"disk_{operation}_latency:avg5m"),
             _host_line(_host(f"node:disk_{operation}_latency:avg5m")),
         ],
-        unit=panels.SECONDS,
+        unit=style.SECONDS,
         short_legend=True,
     )
 
@@ -315,21 +320,21 @@ def _who_uses_disks() -> object:
             Column(
                 title="Throughput",
                 expr=f"topk(10, {_of_guest(both)})",
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
                 width=120,
             ),
             *(
                 Column(title=title, expr=_in_first_ten(on_hosts(metric), both), unit=unit, width=120)
                 for title, metric, unit in (
-                    ("Reading", "vm:disk_read_bytes:rate5m", panels.BYTES_PER_SECOND),
-                    ("Writing", "vm:disk_written_bytes:rate5m", panels.BYTES_PER_SECOND),
-                    ("Operations", "vm:disk_operations:rate5m", panels.OPERATIONS_PER_SECOND),
+                    ("Reading", "vm:disk_read_bytes:rate5m", style.BYTES_PER_SECOND),
+                    ("Writing", "vm:disk_written_bytes:rate5m", style.BYTES_PER_SECOND),
+                    ("Operations", "vm:disk_operations:rate5m", style.OPERATIONS_PER_SECOND),
                 )
             ),
             Column(
                 title="Read latency",
                 expr=_in_first_ten(of_host("disk_read_latency:avg5m"), both),
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
                 colored=True,
                 width=120,
@@ -337,7 +342,7 @@ def _who_uses_disks() -> object:
             Column(
                 title="Write latency",
                 expr=_in_first_ten(of_host("disk_write_latency:avg5m"), both),
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
                 colored=True,
                 width=120,
@@ -349,7 +354,7 @@ def _who_uses_disks() -> object:
 
 
 def _disks() -> Section:
-    rate = panels.BYTES_PER_SECOND
+    rate = style.BYTES_PER_SECOND
     return Section(
         title="Disks",
         panels=[
@@ -377,7 +382,7 @@ def _disks() -> Section:
 
 
 def _network() -> Section:
-    rate = panels.BYTES_PER_SECOND
+    rate = style.BYTES_PER_SECOND
     note = "A stack above the line is traffic between guests of this host, which never reaches a cable."
     return Section(
         title="Network",
@@ -417,7 +422,7 @@ def _gpus() -> Section:
                 "Thick lines are GPUs that the host uses or shares, the others those passed through to a "
                 "guest. Empty without a GPU; utilisation is empty in MIG mode.",
                 _gpu_lines("gpu:utilization:avg5m"),
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
                 no_value="no GPU",
                 short_legend=True,
@@ -427,7 +432,7 @@ def _gpus() -> Section:
                 "GPU memory: host and its guests",
                 "Share of each GPU's memory that is in use. Empty without a GPU.",
                 _gpu_lines("gpu:memory_utilization:ratio"),
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_GPU_MEMORY,
                 maximum=1,
                 no_value="no GPU",
@@ -443,13 +448,13 @@ def _gpus() -> Section:
                     Column(title="GPU", label="name"),
                     Column(title="No.", label="index", width=45),
                     _ratio(
-                        "Use", f"topk(10, {by} ({_host('gpu:utilization:avg5m')}))", panels.NO_THRESHOLDS, 60
+                        "Use", f"topk(10, {by} ({_host('gpu:utilization:avg5m')}))", style.NO_THRESHOLDS, 60
                     ),
                     _ratio("Memory", f"{by} ({_host('gpu:memory_utilization:ratio')})", _GPU_MEMORY, 80),
                     Column(
                         title="Temp.",
                         expr=f"{by} ({_host('nvidia_gpu_temperature_celsius')})",
-                        unit=panels.CELSIUS,
+                        unit=style.CELSIUS,
                         decimals=0,
                         steps=_GPU_HOT,
                         colored=True,
@@ -476,7 +481,7 @@ def _disagreement() -> Section:
                 "included. The others: steal as the ten Linux guests see it that have most. Both up: too "
                 "many vCPUs work at the same time.",
                 [_ten("cpu_steal:avg5m"), _host_line(_host("node:cpu_pressure:avg5m"))],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_STEAL,
                 short_legend=True,
                 soft_maximum=0.2,
@@ -491,14 +496,14 @@ def _disagreement() -> Section:
                     Query(expr=_all_of(_MEMORY_OUTSIDE), legend="guests, as Proxmox counts"),
                     Query(expr=_all_of(_MEMORY), legend="guests, as they say"),
                 ],
-                unit=panels.BYTES,
+                unit=style.BYTES,
             ),
             graph(
                 "Memory that guests don't get",
                 "Configured memory less what the guest sees: what ballooning takes away. Some 2 to 4 % that "
                 "a Linux kernel keeps for itself are always there. Windows doesn't tell.",
                 [_ten("memory_withheld:bytes")],
-                unit=panels.BYTES,
+                unit=style.BYTES,
                 short_legend=True,
             ),
             graph(
@@ -511,10 +516,10 @@ def _disagreement() -> Section:
                         expr=f"clamp_min(1 - {_host('node:disk_read_bytes:rate5m')} / on (cluster, node) "
                         f"({read} > 0), 0)",
                         legend="{{node}}",
-                        color=panels.HOST_COLOR,
+                        color=style.HOST_COLOR,
                     )
                 ],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
             ),
             graph(
@@ -525,7 +530,7 @@ def _disagreement() -> Section:
                     Query(expr=_host("node:io_pressure:avg5m"), legend="{{node}} disks"),
                     Query(expr=_host("node:memory_pressure:avg5m"), legend="{{node}} memory"),
                 ],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_PRESSURE,
                 soft_maximum=0.6,
             ),
@@ -541,7 +546,7 @@ def _disagreement() -> Section:
                         legend="as Proxmox counts",
                     ),
                 ],
-                unit=panels.CORES,
+                unit=style.CORES,
             ),
         ],
     )
@@ -549,16 +554,16 @@ def _disagreement() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-host-guest",
         title="Host-Guest Correlation",
         question="Is it the host or its guests, and which of them?",
         folder=FOLDER_PROXMOX,
         variables=[
-            panels.label_variable(
+            layout.label_variable(
                 "cluster", "Cluster", "label_values(node:cluster_online:bool, cluster)", multi=False
             ),
-            panels.label_variable(
+            layout.label_variable(
                 "node",
                 "Host",
                 'label_values(node:cluster_online:bool{cluster=~"$cluster"}, node)',

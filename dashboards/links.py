@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards import panels
+from dashboards import layout
 
 # uid, title, what is found there; in the order of the way down from the cluster to a guest.
 _PLACES = (
@@ -19,4 +19,4 @@ _PLACES = (
 
 def links_from(uid: str) -> list[Any]:
     """Links from one dashboard to all the others."""
-    return [panels.link_to(title, other, tooltip=tip) for other, title, tip in _PLACES if other != uid]
+    return [layout.link_to(title, other, tooltip=tip) for other, title, tip in _PLACES if other != uid]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dashboards import FOLDER_PLATFORM, panels
+from dashboards import FOLDER_PLATFORM, layout, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, stat, table
+from dashboards.panels import graph, stat
+from dashboards.sdk import Dashboard
+from dashboards.style import high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels
 
 _AGE = high_is_bad(*levels("DiscoveryStale"))
@@ -16,7 +21,7 @@ def _head() -> list[object]:
             "Targets down",
             "Exporters and parts of the platform that don't answer, of all that are scraped.",
             "sum(up == bool 0)",
-            steps=panels.ANY_IS_NOTABLE,
+            steps=style.ANY_IS_NOTABLE,
         ),
         stat(
             "Guests watched",
@@ -27,39 +32,39 @@ def _head() -> list[object]:
             "Guests not watched",
             "Guests that run without a target and weren't left out on purpose; Coverage says why.",
             'sum(pve_discovery_guests_unmonitored{reason!="excluded"})',
-            steps=panels.ANY_IS_NOTABLE,
+            steps=style.ANY_IS_NOTABLE,
         ),
         stat(
             "Age of the inventory",
             "Since discovery last read the list of guests without an error.",
             "max(pve_discovery_inventory_age_seconds)",
-            unit=panels.AGE,
+            unit=style.AGE,
             steps=_AGE,
         ),
         stat(
             "API endpoints down",
             "Members of the cluster that discovery asks and that don't answer.",
             "sum(pve_discovery_endpoint_up == bool 0)",
-            steps=panels.ANY_IS_NOTABLE,
+            steps=style.ANY_IS_NOTABLE,
         ),
         stat(
             "Privileges missing",
             "Privileges in Proxmox VE that discovery needs and its token lacks.",
             "sum(pve_discovery_missing_privileges)",
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
         ),
         stat(
             "Rules failing",
             "Evaluations of rules that failed within the last 15 minutes.",
             "sum(increase(prometheus_rule_evaluation_failures_total[15m]))",
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
             decimals=0,
         ),
         stat(
             "Messages lost",
             "Notifications that Alertmanager failed to deliver within the last hour.",
             "sum(increase(alertmanager_notifications_failed_total[1h]))",
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
             decimals=0,
         ),
     ]
@@ -80,7 +85,7 @@ def _targets() -> Section:
                     Column(
                         title="Down",
                         expr="count by (job, instance, vm_name, node) (up == 0)",
-                        unit=panels.COUNT,
+                        unit=style.COUNT,
                         width=80,
                     ),
                 ],
@@ -94,7 +99,7 @@ def _targets() -> Section:
                 "Targets by job",
                 "Targets that answer.",
                 [Query(expr="sum by (job) (up)", legend="{{job}}")],
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 width=10,
             ),
         ],
@@ -129,7 +134,7 @@ def _api() -> Section:
                         legend="{{reason}}",
                     )
                 ],
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 no_value="every guest confirms its address",
                 width=8,
             ),
@@ -142,7 +147,7 @@ def _api() -> Section:
                         legend="{{job}} {{instance}}",
                     )
                 ],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 width=8,
             ),
         ],
@@ -157,7 +162,7 @@ def _prometheus() -> Section:
                 "Series in memory",
                 "Series that Prometheus holds; about 3 KiB of memory each.",
                 [Query(expr="prometheus_tsdb_head_series", legend="{{instance}}")],
-                unit=panels.COUNT,
+                unit=style.COUNT,
                 width=8,
             ),
             graph(
@@ -182,7 +187,7 @@ def _prometheus() -> Section:
                         legend="{{job}}",
                     )
                 ],
-                unit=panels.BYTES,
+                unit=style.BYTES,
                 width=8,
             ),
             graph(
@@ -195,7 +200,7 @@ def _prometheus() -> Section:
                         legend="{{rule_group}}",
                     )
                 ],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=high_is_bad(0.5, 1),
                 width=8,
             ),
@@ -209,7 +214,7 @@ def _prometheus() -> Section:
                         legend="{{job}} {{instance}} {{vm_name}}",
                     )
                 ],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 width=8,
             ),
             graph(
@@ -219,7 +224,7 @@ def _prometheus() -> Section:
                     Query(expr="prometheus_tsdb_storage_blocks_bytes", legend="blocks"),
                     Query(expr="prometheus_tsdb_wal_storage_size_bytes", legend="write-ahead log"),
                 ],
-                unit=panels.BYTES,
+                unit=style.BYTES,
                 width=8,
             ),
         ],
@@ -244,13 +249,13 @@ def _notifications() -> Section:
                         legend="{{integration}} failed",
                     ),
                 ],
-                unit=panels.COUNT,
+                unit=style.COUNT,
             ),
             graph(
                 "Alerts in Alertmanager",
                 "By state: suppressed ones are silenced or inhibited.",
                 [Query(expr="sum by (state) (alertmanager_alerts)", legend="{{state}}")],
-                unit=panels.COUNT,
+                unit=style.COUNT,
             ),
         ],
     )
@@ -258,7 +263,7 @@ def _notifications() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-platform-health",
         title="Platform Health",
         question="Can the other dashboards be trusted?",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards import FOLDER_PROXMOX, panels
+from dashboards import FOLDER_PROXMOX, layout, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, ranked_stat, table
+from dashboards.panels import graph, ranked_stat
 from dashboards.queries import EVERY_TAG, GUEST_PAGE, GUESTS, TAG_LEFT_OUT, busiest, on_hosts
+from dashboards.sdk import Dashboard
+from dashboards.style import high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels, threshold
 
 _CPU = high_is_bad(threshold("GuestCpuSaturated", "warning"))
@@ -23,7 +28,7 @@ def _chosen(metric: str) -> str:
     return on_hosts(metric, GUESTS)
 
 
-def _first(title: str, description: str, metric: str, *, unit: str, steps: panels.Steps) -> object:
+def _first(title: str, description: str, metric: str, *, unit: str, steps: style.Steps) -> object:
     """The chosen guest that has most of something."""
     return ranked_stat(
         title, description, f"topk(1, {_chosen(metric)})", "{{vm_name}}", unit=unit, steps=steps
@@ -31,48 +36,48 @@ def _first(title: str, description: str, metric: str, *, unit: str, steps: panel
 
 
 def _head() -> list[object]:
-    none = panels.NO_THRESHOLDS
+    none = style.NO_THRESHOLDS
     return [
         _first(
             "Most CPU",
             "The chosen guest that uses the largest share of its own vCPUs.",
             "vm:cpu_utilization:avg5m",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_CPU,
         ),
         _first(
             "Most memory used",
             "The chosen guest that has the largest share of its own memory in use.",
             "vm:memory_utilization:ratio",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_MEMORY,
         ),
         _first(
             "Slowest reads",
             "The chosen guest that waits longest for a read, measured inside. Empty without an exporter.",
             "vm:disk_read_latency:avg5m",
-            unit=panels.SECONDS,
+            unit=style.SECONDS,
             steps=_LATENCY,
         ),
         _first(
             "Slowest writes",
             "The chosen guest that waits longest for a write, measured inside. Empty without an exporter.",
             "vm:disk_write_latency:avg5m",
-            unit=panels.SECONDS,
+            unit=style.SECONDS,
             steps=_LATENCY,
         ),
         _first(
             "Most disk traffic",
             "The chosen guest that reads and writes most bytes per second.",
             _DISK,
-            unit=panels.BYTES_PER_SECOND,
+            unit=style.BYTES_PER_SECOND,
             steps=none,
         ),
         _first(
             "Most network traffic",
             "The chosen guest that receives and sends most bytes per second.",
             _NETWORK,
-            unit=panels.BYTES_PER_SECOND,
+            unit=style.BYTES_PER_SECOND,
             steps=none,
         ),
     ]
@@ -87,11 +92,11 @@ def _guest_columns() -> list[Column]:
     ]
 
 
-def _share(title: str, metric: str, steps: panels.Steps, width: int) -> Column:
+def _share(title: str, metric: str, steps: style.Steps, width: int) -> Column:
     return Column(
         title=title,
         expr=_chosen(metric),
-        unit=panels.RATIO,
+        unit=style.RATIO,
         decimals=0,
         steps=steps,
         colored=True,
@@ -101,7 +106,7 @@ def _share(title: str, metric: str, steps: panels.Steps, width: int) -> Column:
 
 def _latency(title: str, metric: str) -> Column:
     return Column(
-        title=title, expr=_chosen(metric), unit=panels.SECONDS, steps=_LATENCY, colored=True, width=78
+        title=title, expr=_chosen(metric), unit=style.SECONDS, steps=_LATENCY, colored=True, width=78
     )
 
 
@@ -117,11 +122,11 @@ def _side_by_side() -> object:
         "(Linux only). Exporter: whether the one inside answers. A dash stands where nothing measures it.",
         [
             *_guest_columns(),
-            Column(title="State", expr=_chosen("vm:running:bool"), words=panels.RUNNING_STOPPED, width=75),
+            Column(title="State", expr=_chosen("vm:running:bool"), words=style.RUNNING_STOPPED, width=75),
             Column(
                 title="Exporter",
                 expr=on_hosts('max by (cluster, vm_id) (up{job=~"windows|linux", vm_id!=""})', GUESTS),
-                words=panels.UP_DOWN,
+                words=style.UP_DOWN,
                 width=78,
             ),
             _share("CPU", "vm:cpu_utilization:avg5m", _CPU, 62),
@@ -129,13 +134,13 @@ def _side_by_side() -> object:
             _share("Steal", "vm:cpu_steal:avg5m", _STEAL, 60),
             _latency("Read", "vm:disk_read_latency:avg5m"),
             _latency("Write", "vm:disk_write_latency:avg5m"),
-            _rate("IOPS", panels.OPERATIONS_PER_SECOND, 88, "vm:disk_operations:rate5m"),
-            _rate("Disk", panels.BYTES_PER_SECOND, 92, _DISK),
-            _rate("Network", panels.BYTES_PER_SECOND, 92, _NETWORK),
+            _rate("IOPS", style.OPERATIONS_PER_SECOND, 88, "vm:disk_operations:rate5m"),
+            _rate("Disk", style.BYTES_PER_SECOND, 92, _DISK),
+            _rate("Network", style.BYTES_PER_SECOND, 92, _NETWORK),
             Column(
                 title="Up for",
                 expr=_chosen("vm:uptime:seconds"),
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 decimals=1,
                 width=85,
             ),
@@ -163,7 +168,7 @@ def _makeup() -> object:
                 title="State",
                 expr=f"max by ({labels}) (pve_discovery_guest_info{{{GUESTS}}} "
                 "* on (cluster, vm_id) group_left () vm:running:bool)",
-                words=panels.RUNNING_STOPPED,
+                words=style.RUNNING_STOPPED,
                 width=80,
             ),
         ],
@@ -193,7 +198,7 @@ def _processor_and_memory() -> Section:
                 "CPU",
                 "Share of its own vCPUs that each guest uses.",
                 "vm:cpu_utilization:avg5m",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_CPU,
                 maximum=1,
             ),
@@ -201,7 +206,7 @@ def _processor_and_memory() -> Section:
                 "Memory",
                 "Share of its own memory that each guest has in use, caches not counted.",
                 "vm:memory_utilization:ratio",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_MEMORY,
                 maximum=1,
             ),
@@ -217,25 +222,25 @@ def _disks() -> Section:
                 "Read latency",
                 "Seconds that a read takes on average, measured inside.",
                 "vm:disk_read_latency:avg5m",
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
             ),
             _line(
                 "Write latency",
                 "Seconds that a write takes on average, measured inside.",
                 "vm:disk_write_latency:avg5m",
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
             ),
             _line(
                 "Operations",
                 "Reads and writes per second, measured inside.",
                 "vm:disk_operations:rate5m",
-                unit=panels.OPERATIONS_PER_SECOND,
+                unit=style.OPERATIONS_PER_SECOND,
             ),
             _line(
                 "Throughput",
                 "Bytes read and written per second, as the hypervisor counts them.",
                 _DISK,
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
         ],
     )
@@ -249,13 +254,13 @@ def _network() -> Section:
                 "Network",
                 "Bytes received and sent per second, as the hypervisor counts them.",
                 _NETWORK,
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
             _line(
                 "Steal",
                 "Share of CPU time that a guest wanted and the host gave to others (Linux only).",
                 "vm:cpu_steal:avg5m",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_STEAL,
                 soft_maximum=0.2,
             ),
@@ -265,16 +270,16 @@ def _network() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-vm-comparison",
         title="VM Comparison",
         question="Which of these guests differ, and in what?",
         folder=FOLDER_PROXMOX,
         variables=[
-            panels.label_variable("cluster", "Cluster", "label_values(vm:guest:info, cluster)"),
-            panels.label_variable("node", "Host", 'label_values(vm:guest:info{cluster=~"$cluster"}, node)'),
-            panels.found_variable("tag", "Tag", EVERY_TAG, found="tag"),
-            panels.named_variable(
+            layout.label_variable("cluster", "Cluster", "label_values(vm:guest:info, cluster)"),
+            layout.label_variable("node", "Host", 'label_values(vm:guest:info{cluster=~"$cluster"}, node)'),
+            layout.found_variable("tag", "Tag", EVERY_TAG, found="tag"),
+            layout.named_variable(
                 "vm",
                 "Guests",
                 'vm:guest:info{cluster=~"$cluster", node=~"$node"} '

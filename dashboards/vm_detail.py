@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards import FOLDER_PROXMOX, panels
+from dashboards import FOLDER_PROXMOX, layout, panels, style
+from dashboards.fields import Query
+from dashboards.layout import Section
 from dashboards.links import links_from
-from dashboards.panels import Column, Dashboard, Query, Section, graph, high_is_bad, name_stat, stat, table
+from dashboards.panels import graph, name_stat, stat
 from dashboards.queries import HOST_OF_SERIES, ONE_GUEST, node_of_guest
+from dashboards.sdk import Dashboard
+from dashboards.style import high_is_bad
+from dashboards.tables import Column, table
 from dashboards.thresholds import levels, threshold
 
 _CPU = high_is_bad(threshold("GuestCpuSaturated", "warning"))
@@ -25,7 +30,7 @@ def _head() -> list[object]:
             "State",
             "Running or not, as the cluster says. Paused, or on an offline host, counts as stopped.",
             f"max({_of('vm:running:bool')})",
-            words=panels.RUNNING_STOPPED,
+            words=style.RUNNING_STOPPED,
         ),
         name_stat(
             "Host",
@@ -38,7 +43,7 @@ def _head() -> list[object]:
             "Exporter",
             "Whether the exporter inside answers. Empty for a guest that has no target.",
             f'max(up{{job=~"windows|linux", {ONE_GUEST}}})',
-            words=panels.UP_DOWN,
+            words=style.UP_DOWN,
             no_value="none",
         ),
         stat(
@@ -46,14 +51,14 @@ def _head() -> list[object]:
             "Since the guest's process was started on its host; a reboot inside doesn't count. Empty while "
             "it is stopped.",
             f"max({_of('vm:uptime:seconds')})",
-            unit=panels.AGE,
+            unit=style.AGE,
             no_value="-",
         ),
         stat(
             "CPU",
             "Share of its vCPUs that the guest uses.",
             f"max({_of('vm:cpu_utilization:avg5m')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_CPU,
             decimals=0,
         ),
@@ -61,7 +66,7 @@ def _head() -> list[object]:
             "Memory",
             "Share of its memory in use, caches not counted (seen from outside where it has no exporter).",
             f"max({_of('vm:memory_utilization:ratio')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_MEMORY,
             decimals=0,
         ),
@@ -69,7 +74,7 @@ def _head() -> list[object]:
             "Fullest file system",
             "The file system with the least room, as the guest sees it. Empty without an exporter.",
             f"max({_of('vm:filesystem_utilization:ratio')})",
-            unit=panels.RATIO,
+            unit=style.RATIO,
             steps=_DISK,
             decimals=0,
         ),
@@ -77,7 +82,7 @@ def _head() -> list[object]:
             "Alerts",
             "Alerts about this guest that fire now. Empty while none does.",
             f'count(ALERTS{{alertstate="firing", {ONE_GUEST}}})',
-            steps=panels.ANY_IS_BAD,
+            steps=style.ANY_IS_BAD,
             no_value="none",
         ),
     ]
@@ -112,11 +117,11 @@ def _processor_and_memory() -> Section:
                     Query(
                         expr=node_of_guest("node:cpu_utilization:avg5m"),
                         legend="host {{node}}",
-                        color=panels.HOST_COLOR,
+                        color=style.HOST_COLOR,
                         reference=True,
                     ),
                 ],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_CPU,
                 maximum=1,
             ),
@@ -130,7 +135,7 @@ def _processor_and_memory() -> Section:
                     ),
                     Query(expr=_of("vm:memory_total:bytes"), legend="all"),
                 ],
-                unit=panels.BYTES,
+                unit=style.BYTES,
             ),
         ],
     )
@@ -145,7 +150,7 @@ def _disks() -> Section:
                 "Seconds that an operation takes as the guest sees it. Empty without an exporter or while "
                 "nothing is read or written.",
                 [Query(expr=_of("vm_disk:latency:avg5m"), legend="{{device}} {{operation}}")],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
                 steps=_LATENCY,
             ),
             graph(
@@ -158,7 +163,7 @@ def _disks() -> Section:
                     Query(expr=node_of_guest("node:disk_read_latency:avg5m"), legend="{{node}} read"),
                     Query(expr=node_of_guest("node:disk_write_latency:avg5m"), legend="{{node}} write"),
                 ],
-                unit=panels.SECONDS,
+                unit=style.SECONDS,
             ),
             graph(
                 "Throughput",
@@ -167,20 +172,20 @@ def _disks() -> Section:
                     Query(expr=_of("vm:disk_read_bytes:rate5m"), legend="read"),
                     Query(expr=_of("vm:disk_written_bytes:rate5m"), legend="written"),
                 ],
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
             graph(
                 "Operations",
                 "Reads and writes per second over all disks. Empty without an exporter.",
                 [Query(expr=_of("vm:disk_operations:rate5m"), legend="operations")],
-                unit=panels.OPERATIONS_PER_SECOND,
+                unit=style.OPERATIONS_PER_SECOND,
             ),
             _file_systems(),
             graph(
                 "File systems over time",
                 "How full each file system is. Empty without an exporter.",
                 [Query(expr=_of("vm:filesystem_utilization:ratio"), legend="{{mountpoint}}")],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 steps=_DISK,
                 maximum=1,
             ),
@@ -196,12 +201,12 @@ def _file_systems() -> object:
         "Empty without an exporter.",
         [
             Column(title="File system", label="mountpoint"),
-            Column(title="Size", expr=f"{by} ({_of('vm:filesystem_size:bytes')})", unit=panels.BYTES),
-            Column(title="Free", expr=f"{by} ({_of('vm:filesystem_available:bytes')})", unit=panels.BYTES),
+            Column(title="Size", expr=f"{by} ({_of('vm:filesystem_size:bytes')})", unit=style.BYTES),
+            Column(title="Free", expr=f"{by} ({_of('vm:filesystem_available:bytes')})", unit=style.BYTES),
             Column(
                 title="Used",
                 expr=f"{by} ({_of('vm:filesystem_utilization:ratio')})",
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 decimals=0,
                 steps=_DISK,
                 colored=True,
@@ -210,7 +215,7 @@ def _file_systems() -> object:
                 title="Full in",
                 expr=f"{by} ({_of('vm:filesystem_available:bytes')} / "
                 f"(-deriv({_of('vm:filesystem_available:bytes')}[6h]) > 0))",
-                unit=panels.AGE,
+                unit=style.AGE,
             ),
         ],
         sort_by="Used",
@@ -231,7 +236,7 @@ def _network() -> Section:
                     Query(expr=_of("vm:network_receive_bytes:rate5m"), legend="in"),
                     Query(expr=_of("vm:network_transmit_bytes:rate5m"), legend="out"),
                 ],
-                unit=panels.BYTES_PER_SECOND,
+                unit=style.BYTES_PER_SECOND,
             ),
             graph(
                 "GPU",
@@ -240,7 +245,7 @@ def _network() -> Section:
                     Query(expr=_of("gpu:utilization:avg5m"), legend="{{name}} {{index}} utilisation"),
                     Query(expr=_of("gpu:memory_utilization:ratio"), legend="{{name}} {{index}} memory"),
                 ],
-                unit=panels.RATIO,
+                unit=style.RATIO,
                 maximum=1,
                 no_value="no GPU",
             ),
@@ -250,15 +255,15 @@ def _network() -> Section:
 
 def build() -> Dashboard:
     """Build the dashboard."""
-    return panels.dashboard(
+    return layout.dashboard(
         uid="pve-vm-detail",
         title="VM Detail",
         question="What is the matter with this guest, and is it the guest or its host?",
         folder=FOLDER_PROXMOX,
         variables=[
-            panels.label_variable("cluster", "Cluster", "label_values(vm:guest:info, cluster)", multi=False),
-            panels.label_variable("node", "Host", 'label_values(vm:guest:info{cluster=~"$cluster"}, node)'),
-            panels.named_variable(
+            layout.label_variable("cluster", "Cluster", "label_values(vm:guest:info, cluster)", multi=False),
+            layout.label_variable("node", "Host", 'label_values(vm:guest:info{cluster=~"$cluster"}, node)'),
+            layout.named_variable(
                 "vm",
                 "Guest",
                 'vm:guest:info{cluster=~"$cluster", node=~"$node"}',

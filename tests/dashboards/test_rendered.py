@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import dashboards.__main__ as command
-from dashboards import DASHBOARDS, Entry
-from dashboards.panels import COMMON_TAG, PROMETHEUS_UID, to_json
+from dashboards import DASHBOARDS, PROMETHEUS_UID, Entry
+from dashboards.layout import COMMON_TAG, to_json
 
 ROOT = Path(__file__).parents[2]
 by_entry = pytest.mark.parametrize("entry", DASHBOARDS, ids=[entry.uid for entry in DASHBOARDS])
@@ -60,7 +60,7 @@ def test_only_one_module_knows_the_sdk() -> None:
     users = [
         p.name for p in (ROOT / "dashboards").glob("*.py") if "grafana_foundation_sdk" in p.read_text("utf-8")
     ]
-    assert users == ["panels.py"]
+    assert users == ["sdk.py"]
 
 
 @by_entry
