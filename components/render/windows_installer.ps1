@@ -52,7 +52,8 @@ $LogBytes = 1048576
 
 function Write-Line {
     param([string]$Text)
-    $stamp = (Get-Date).ToString('yyyy-MM-dd HH:mm:ss')
+    # The same in every language: some have another calendar.
+    $stamp = (Get-Date).ToString('s')
     # Not Write-Output: what a function writes there is part of what it returns.
     Write-Host -Object $Text
     try {
@@ -101,7 +102,9 @@ function Invoke-InNative {
 
 function Get-Product {
     $found = $null
-    foreach ($key in (Get-ChildItem -Path 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall')) {
+    $all = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall'
+    # Some security software lets nobody read its own key.
+    foreach ($key in (Get-ChildItem -Path $all -ErrorAction SilentlyContinue)) {
         if ($key.GetValue('DisplayName') -ne 'windows_exporter') { continue }
         if ($key.GetValue('WindowsInstaller') -ne 1) { continue }
         $given = [Version]$key.GetValue('DisplayVersion')
@@ -141,9 +144,17 @@ function Assert-PortFree {
 }
 
 function Assert-WebConfig {
-    if ($OwnTls) { return }
-    if (($WebConfigFile -ne '') -and -not (Test-Path -LiteralPath $WebConfigFile -PathType Leaf)) {
+    if ($OwnTls -or ($WebConfigFile -eq '')) { return }
+    if (-not [IO.Path]::IsPathRooted($WebConfigFile)) {
+        Stop-Script -Code 1 -Text "the exporter wouldn't find $WebConfigFile; give the whole path of the file"
+    }
+    if (-not (Test-Path -LiteralPath $WebConfigFile -PathType Leaf)) {
         Stop-Script -Code 1 -Text "$WebConfigFile doesn't exist; the exporter wouldn't start without it"
+    }
+    $inside = $TlsFolder + [IO.Path]::DirectorySeparatorChar
+    if ([IO.Path]::GetFullPath($WebConfigFile).StartsWith($inside, [StringComparison]::OrdinalIgnoreCase)) {
+        Stop-Script -Code 1 -Text ("$WebConfigFile lies in $TlsFolder, which this script writes and removes; put " +
+            'the web configuration, certificate and key elsewhere')
     }
 }
 
@@ -234,7 +245,7 @@ function Test-FirewallService {
 
 # --- changes
 
-function Get-Package {
+function Save-Msi {
     $path = Join-Path -Path $Folder -ChildPath 'pve-monitoring-download.msi'
     # Nobody but administrators writes here: what was checked is what is installed.
     New-Item -Path $Folder -ItemType Directory -Force | Out-Null
@@ -247,23 +258,29 @@ function Get-Package {
             Copy-Item -LiteralPath $Msi -Destination $path -Force
         }
     } catch {
-        Remove-Package -Path $path
+        Remove-Msi -Path $path
         Stop-Script -Code 1 -Text ("$Msi can't be read: $($_.Exception.Message) Nothing was changed. Does this " +
             'machine reach it? As SYSTEM a share is read with the account of the computer. Else give ' +
             'guestExporters.windows.msi a place that it reaches, or run this with -Msi.')
     }
     $hash = (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash
     if ($hash -ne $Sha256) {
-        Remove-Package -Path $path
+        Remove-Msi -Path $path
         Stop-Script -Code 1 -Text ("the SHA-256 of $Msi is $hash, but $Sha256 is expected; nothing was changed. " +
             "If the version is new, take the checksum from $ChecksumsUrl; if it isn't, somebody has changed the MSI.")
     }
     return $path
 }
 
-function Remove-Package {
+function Remove-Msi {
     param([string]$Path)
     Remove-Item -LiteralPath $Path -Force -ErrorAction SilentlyContinue
+    Remove-EmptyFolder
+}
+
+function Remove-EmptyFolder {
+    if (-not (Test-Path -LiteralPath $Folder -PathType Container)) { return }
+    if ([IO.Directory]::GetFileSystemEntries($Folder).Length -eq 0) { Remove-Item -LiteralPath $Folder -Force }
 }
 
 function Invoke-MsiExec {
@@ -280,13 +297,13 @@ function Invoke-MsiExec {
     if ($process.ExitCode -ne 0) { $script:Restart = $true }
 }
 
-function Install-Package {
+function Install-Msi {
     param([string]$Path)
     try {
         # No properties: they would win over the configuration file.
         Invoke-MsiExec -What "the installation of $Version" -Words @('/i', "`"$Path`"")
     } finally {
-        Remove-Package -Path $Path
+        Remove-Msi -Path $Path
     }
 }
 
@@ -346,7 +363,7 @@ function Set-Tls {
     Set-TlsFolder
     foreach ($file in (Get-WantedTls)) {
         if (Test-FileRight -File $file) { continue }
-        [IO.File]::WriteAllText($file.Path, (($file.Lines -join "`n") + "`n"), [Text.Encoding]::ASCII)
+        [IO.File]::WriteAllText($file.Path, (($file.Lines -join "`n") + "`n"))
         Write-Line -Text "$($file.Path) is written"
         $script:Changed = $true
     }
@@ -362,9 +379,23 @@ function Remove-Tls {
 function Set-Config {
     if (Test-ConfigRight) { return $false }
     New-Item -Path $Folder -ItemType Directory -Force | Out-Null
-    [IO.File]::WriteAllText($ConfigFile, (Get-WantedConfig), [Text.Encoding]::ASCII)
+    # UTF-8 without a byte-order mark.
+    [IO.File]::WriteAllText($ConfigFile, (Get-WantedConfig))
     Write-Line -Text "$ConfigFile is written"
     return $true
+}
+
+# Why it doesn't start stands in the event log, which is shown if it doesn't answer; Windows tries again by itself. What
+# doesn't stop would answer with its former configuration.
+function Start-Exporter {
+    param([switch]$Anew)
+    try {
+        if ($Anew) { Restart-Service -Name $ServiceName -Force } else { Start-Service -Name $ServiceName }
+    } catch {
+        if ((Get-Service -Name $ServiceName).Status -ne 'Stopped') { throw }
+        Write-Line -Text $_.Exception.Message
+    }
+    $script:Changed = $true
 }
 
 # --- the end: does it answer?
@@ -432,7 +463,7 @@ function Install-Exporter {
     Assert-WebConfig
     $current = ($null -ne $product) -and ($product.Version -eq [Version]$Version) -and (Test-CommandRight)
     $package = ''
-    if (-not $current) { $package = Get-Package }
+    if (-not $current) { $package = Save-Msi }
 
     if ($OwnTls) { Set-Tls }
     $configured = Set-Config
@@ -442,15 +473,14 @@ function Install-Exporter {
             Invoke-MsiExec -What 'the removal of an installation with other flags' -Words @('/x', $product.Code)
             $configured = Set-Config
         }
-        Install-Package -Path $package
+        Install-Msi -Path $package
         Write-Line -Text "windows_exporter $Version is installed"
     }
     # What the MSI has just installed may still be starting.
     if ($configured -and $current) {
-        Restart-Service -Name $ServiceName -Force
+        Start-Exporter -Anew
     } elseif ((Get-Service -Name $ServiceName).Status -eq 'Stopped') {
-        Start-Service -Name $ServiceName
-        $script:Changed = $true
+        Start-Exporter
     }
     if ($configured -or -not $current) { $script:Changed = $true }
     # Not before the exporter does without them.
@@ -458,6 +488,10 @@ function Install-Exporter {
     Set-Rule
     if (-not (Wait-Answer)) {
         Write-Events
+        if ($script:Restart) {
+            Stop-Script -Code $RestartWanted -Text ("windows_exporter $Version is installed, but Windows wants a " +
+                "restart before it answers: $LastProblem")
+        }
         Stop-Script -Code 2 -Text ("windows_exporter $Version is installed, but port $Port of this machine " +
             "doesn't answer within $WaitSeconds s: $LastProblem. Look at: Get-Service windows_exporter; the event " +
             "log Application, source windows_exporter; $ConfigFile")
@@ -479,7 +513,15 @@ function Uninstall-Exporter {
     # A web configuration that the site put there stays.
     Remove-Tls
     Remove-Item -LiteralPath $ConfigFile -Force -ErrorAction SilentlyContinue
+    Remove-EmptyFolder
     if ($null -eq $product) { Write-Line -Text 'windows_exporter is not installed: nothing to remove' }
+}
+
+# AppLocker and App Control for Business: hardly anything of .NET may be called.
+$mode = $ExecutionContext.SessionState.LanguageMode
+if ($mode -ne 'FullLanguage') {
+    Stop-Script -Code 1 -Text ("PowerShell runs this script as $mode only; sign it, or have application control " +
+        'allow its path')
 }
 
 if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { Invoke-InNative }
@@ -499,10 +541,15 @@ $Restart = $false
 $LastProblem = ''
 
 try {
+    # Relative paths mean another folder to msiexec.
+    $LogFile = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($LogFile)
     if ((Test-Path -LiteralPath $LogFile) -and ((Get-Item -LiteralPath $LogFile).Length -gt $LogBytes)) {
         Remove-Item -LiteralPath $LogFile -Force
     }
     Assert-Machine
+    # msiexec doesn't start where it can't write its own (1622).
+    $place = Split-Path -Path $LogFile -Parent
+    if (-not (Test-Path -LiteralPath $place)) { New-Item -Path $place -ItemType Directory -Force | Out-Null }
     if ($Uninstall) { Uninstall-Exporter } else { Install-Exporter }
 } catch {
     Stop-Script -Code 2 -Text "stopped unexpectedly: $($_.Exception.Message) ($($_.InvocationInfo.PositionMessage))"

@@ -26,7 +26,7 @@ ENCRYPTED = script(settings(MINIMAL), ADDRESSES, SERVER)
 
 # Variables that PowerShell itself gives, and its environment.
 AUTOMATIC = {"_", "null", "true", "false", "pscommandpath", "lastexitcode", "erroractionpreference",
-             "progresspreference"}  # fmt: skip
+             "progresspreference", "executioncontext"}  # fmt: skip
 # What came with PowerShell 6 and 7.
 NEW_SYNTAX = {"&&", "||", "??", "??=", "?.", "?[", "ternary_expression", "ternary_argument_expression"}
 # Verbs of cmdlets that change something.
@@ -36,8 +36,8 @@ CHANGES = (
     "WriteAllText", "Invoke-MsiExec",
 )  # fmt: skip
 STEPS = (
-    "Assert-NoStranger", "Assert-NoDowngrade", "Assert-PortFree", "Assert-WebConfig", "Get-Package",
-    "if ($OwnTls) { Set-Tls }", "Set-Config", "Install-Package", "Set-Rule", "Wait-Answer",
+    "Assert-NoStranger", "Assert-NoDowngrade", "Assert-PortFree", "Assert-WebConfig", "Save-Msi",
+    "if ($OwnTls) { Set-Tls }", "Set-Config", "Install-Msi", "Set-Rule", "Wait-Answer",
 )  # fmt: skip
 
 
@@ -148,15 +148,15 @@ def test_checks_come_before_changes() -> None:
     for name, text in body.items():
         if name.startswith(("Assert-", "Test-", "Get-Wanted", "Get-Rule", "Get-Service", "Get-Product")):
             assert not [word for word in CHANGES if word in text], name
-    package = body["Get-Package"]
+    package = body["Save-Msi"]
     assert package.index("Get-FileHash") < package.index("return $path")
     assert "msiexec" not in package.lower()
 
 
 def test_the_checksum_is_compared_before_msiexec_sees_the_file() -> None:
     body = functions(PLAIN)
-    assert "if ($hash -ne $Sha256)" in body["Get-Package"]
-    assert re.search(r"'/i'", body["Install-Package"])
+    assert "if ($hash -ne $Sha256)" in body["Save-Msi"]
+    assert re.search(r"'/i'", body["Install-Msi"])
     assert len(re.findall(r"'/i'", PLAIN)) == 1
 
 
