@@ -17,7 +17,7 @@ import pulumi
 
 from components import rights
 from components.preflight_machine import MachineCheck
-from components.pve_api import OLDEST_RELEASE, Api, Refused, Token
+from components.pve_api import OLDEST_RELEASE, Api, NotAccepted, Refused, Token
 from components.rights import Need
 from components.settings import ProxmoxDocker, Secret, StackSettings
 
@@ -95,8 +95,9 @@ def findings(text: str, settings: StackSettings, wanted: Wanted) -> Findings:
         problems = _of_machine(api, client, wanted)
         lacking = _lacking(api, token, wanted.needs)
     except Refused as error:
+        another = f"; give another: pulumi config set --secret {SECRET}" if type(error) is NotAccepted else ""
         # Whether it is there already nobody knows; what has to be changed fails by itself.
-        return Findings(warned=(f"{SECRET}: {error}. Nothing can be changed on the cluster now.",))
+        return Findings(warned=(f"{SECRET}: {error}{another}\nNothing can be changed on the cluster now.",))
     warned = _release_differs(api.release, settings)
     if problems is None:
         return Findings(warned=(*warned, *lacking))

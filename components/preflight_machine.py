@@ -16,6 +16,10 @@ GIB = 2**30
 PROBED_PORTS = (22, 80, 443, 445, 3389, 8006)
 PROBE_SECONDS = 0.5
 
+# What to do where no other storage would do.
+_NONE = "; make one, or give the token Datastore.Audit on it"
+_FULL = "; make room there, or the disk smaller"
+
 
 @dataclass(frozen=True)
 class Room:
@@ -114,7 +118,7 @@ def _storage_problem(room: Room, node: str, storages: dict[str, dict[str, Any]])
     instead = f"; {', '.join(fitting)} would do" if fitting else ""
     where = f"{room.key}: {room.storage}"
     if entry is None:
-        return f"{where} is no storage of {node} that the token sees{instead}"
+        return f"{where} is no storage of {node} that the token sees{instead or _NONE}"
     if not (entry.get("active", 1) and entry.get("enabled", 1)):
         return f"{where} isn't active on {node} (pvesm status){instead}"
     if room.content not in _contents(entry):
@@ -122,7 +126,7 @@ def _storage_problem(room: Room, node: str, storages: dict[str, dict[str, Any]])
         return f"{where} doesn't hold {room.content}; run pvesm set {room.storage} --content {both}{instead}"
     if not _fits(room, entry):
         free = int(entry["avail"]) // GIB
-        return f"{where} on {node} has {free} GiB left, and docker.diskGib is {room.gib}{instead}"
+        return f"{where} on {node} has {free} GiB left, and docker.diskGib is {room.gib}{instead or _FULL}"
     return None
 
 

@@ -25,9 +25,19 @@ _TOKEN = re.compile(
 )
 _T = TypeVar("_T")
 
+_SILENT = "no answer"
+_LOOK = (
+    "\nSee whether pve-monitoring:cluster.endpoints is right, whether a firewall lets this machine through, "
+    "and on the host: systemctl status pveproxy"
+)
+
 
 class Refused(Exception):  # noqa: N818 - what the cluster or a guest answers
     """It can't be done; the message says why and what to do."""
+
+
+class NotAccepted(Refused):
+    """No member knows the token."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +98,15 @@ class Api:
             self._client = self._open(endpoint)
             try:
                 release = str(self.call(self._client.version.get)["release"])
+            except NotAccepted:
+                raise
             except Refused as error:
-                if "isn't accepted" in str(error):
-                    raise
                 reasons.append(f"{endpoint}: {error}")
                 continue
             self.release = int(release.partition(".")[0])
             return self._client
-        raise Refused("no member of the cluster answers:\n  " + "\n  ".join(reasons))
+        listed = "\n  ".join(reasons)
+        raise Refused(f"no member of the cluster answers:\n  {listed}{_LOOK if _SILENT in listed else ''}")
 
     def call(self, ask: Callable[[], _T], advise: Callable[[str], str] | None = None) -> _T:
         """Ask, and say what is wrong where that fails.
@@ -110,14 +121,15 @@ class Api:
         try:
             return ask()
         except ResourceException as error:
-            raise Refused(self._explained(error, advise)) from None
+            kind = NotAccepted if error.status_code == 401 else Refused
+            raise kind(self._explained(error, advise)) from None
         except requests.exceptions.SSLError as error:
             raise Refused(
                 f"its certificate isn't trusted ({_innermost(error)}); set pve-monitoring:cluster.caFile to "
                 "the cluster's CA"
             ) from None
         except requests.RequestException as error:
-            raise Refused(f"no answer ({_innermost(error)})") from None
+            raise Refused(f"{_SILENT} ({_innermost(error)})") from None
 
     def privileges(self, path: str) -> frozenset[str]:
         """What the token may do on a path, by ACLs on it, above it, and on pools.

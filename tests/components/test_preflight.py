@@ -116,7 +116,7 @@ def test_what_the_second_vm_can_not_be_is_told_with_its_own_setting(
 def test_a_disk_that_does_not_fit_is_told(live: Live) -> None:
     (text,) = of_vm(live, diskGib=900_000).refused
     assert text.startswith("docker.diskDatastore: local-lvm on pve1 has ")
-    assert text.endswith(" GiB left, and docker.diskGib is 900000")
+    assert text.endswith(" GiB left, and docker.diskGib is 900000; make room there, or the disk smaller")
 
 
 def test_a_member_that_is_down_is_told(live: Live) -> None:
@@ -163,15 +163,22 @@ def test_what_is_there_already_goes_on_with_a_warning(live: Live) -> None:
     assert "VM.Allocate on /vms/101, for POST /nodes/pve1/qemu" in text
 
 
-@pytest.mark.parametrize("kind", ["token_revoked", "api_down"])
-def test_who_can_not_ask_says_so_and_holds_nothing_up(live: Live, kind: str) -> None:
-    target = PROVISIONER.id if kind == "token_revoked" else "pve1"
+@pytest.mark.parametrize(
+    ("kind", "target", "said", "advice"),
+    [
+        ("token_revoked", PROVISIONER.id, "isn't accepted", "config set --secret pveProvisioningToken"),
+        ("api_down", "pve1", "no member of the cluster answers:", "systemctl status pveproxy"),
+    ],
+)
+def test_who_can_not_ask_says_so_and_holds_nothing_up(
+    live: Live, kind: str, target: str, said: str, advice: str
+) -> None:
     with live.client.fault(kind, target):
         found = of_vm(live)
     (text,) = found.warned
-    said = "isn't accepted" if kind == "token_revoked" else "no member of the cluster answers:"
     assert text.startswith("pveProvisioningToken: ")
     assert said in text
+    assert advice in text
     assert found.refused == ()
 
 
