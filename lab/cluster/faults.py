@@ -34,6 +34,7 @@ KINDS: dict[str, Kind] = {
     "agent_dead": Kind(("guest",), "The guest agent doesn't answer (3 s, then 500)."),
     "exec_forbidden": Kind(("guest",), "The guest agent bars guest-exec and guest-file-open."),
     "download_blocked": Kind(("guest",), "Installers in the guest reach nothing that they would download."),
+    "download_damaged": Kind(("host",), "What the host downloads has another checksum than it should."),
     "exporter_gone": Kind(("guest", "host"), "Nothing listens on the exporters' ports."),
     "cpu_hog": Kind(("guest", "host"), "Something keeps the CPUs busy.", (("busy", 0.97),)),
     "memory_leak": Kind(
@@ -79,10 +80,10 @@ KINDS: dict[str, Kind] = {
 GUEST_DOWN = frozenset({"host_down", "guest_down", "guest_stopped", "guest_reboot"})
 # What the members broadcast of themselves and their guests doesn't show these.
 UNSEEN = frozenset(
-    {"agent_hung", "agent_dead", "download_blocked", "exec_forbidden", "exporter_gone", "network_errors",
-     "gpu_hot", "gpu_memory_full", "sensor_hot", "zpool_broken", "memory_errors", "oom_kill", "clock_skew",
-     "subscription_ends", "api_slow", "api_down", "api_errors", "answers_cut", "token_revoked",
-     "permission_lost", "delivery_refused"}
+    {"agent_hung", "agent_dead", "download_blocked", "download_damaged", "exec_forbidden", "exporter_gone",
+     "network_errors", "gpu_hot", "gpu_memory_full", "sensor_hot", "zpool_broken", "memory_errors",
+     "oom_kill", "clock_skew", "subscription_ends", "api_slow", "api_down", "api_errors", "answers_cut",
+     "token_revoked", "permission_lost", "delivery_refused"}
 )  # fmt: skip
 # A guest that is down uses nothing.
 FLOWS = ("cpu", "read", "write", "rx", "tx", "read_wait", "write_wait", "util", "steal")

@@ -42,7 +42,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: when it began, and whose it is."""
+    """A task: when it began, whose it is, and how it ends."""
 
     upid: str
     node: str
@@ -51,6 +51,7 @@ class Task:
     owner: str
     start: float
     pid: int
+    result: str = "OK"
 
     def running(self, t: float) -> bool:
         """Whether it isn't done at ``t``."""
@@ -66,9 +67,9 @@ class Provisioned:
     tasks: dict[str, Task] = field(default_factory=dict)
     files: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
-    def task(self, node: str, kind: str, ident: str, owner: str, t: float) -> str:
-        """Record a task that begins at ``t``; its UPID."""
+    def task(self, node: str, kind: str, ident: str, owner: str, t: float, *, result: str = "OK") -> str:
+        """Record a task that begins at ``t``; its UPID. ``result`` is OK, or why it fails."""
         pid = 200_000 + len(self.tasks)
         upid = f"UPID:{node}:{pid:08X}:{int(t * 100) & 0xFFFFFFFF:08X}:{int(t):08X}:{kind}:{ident}:{owner}:"
-        self.tasks[upid] = Task(upid, node, kind, ident, owner, t, pid)
+        self.tasks[upid] = Task(upid, node, kind, ident, owner, t, pid, result)
         return upid

@@ -56,6 +56,10 @@ async def download(call: Call) -> Any:
     volid, node = f"{storage}:{kind}/{name}", call.params["node"]
     if (node, volid) in call.lab.provisioned.images:
         raise ApiError(500, f"refusing to override existing file '/var/lib/vz/{kind}/{name}'")
+    if "checksum" in call.query and call.fault(node, "download_damaged"):
+        # As pve-common ends it (PVE::Tools::download_file_from_url); nothing stays.
+        got, wanted = "0" * len(call.query["checksum"]), call.query["checksum"]
+        return begin(call, "download", name, result=f"checksum mismatch: got '{got}' != expect '{wanted}'")
     call.lab.provisioned.images[node, volid] = Image(volid, IMAGE_SIZE, DISK_SIZE, call.t)
     return begin(call, "download", name)
 

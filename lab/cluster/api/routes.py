@@ -90,6 +90,7 @@ def writes() -> list[Route]:
         Route("DELETE", f"{store}/content/{{volume}}", content.delete, frozenset({"delay"})),
         Route("GET", f"{node}/tasks/{{upid}}/status", tasks.status),
         Route("GET", f"{node}/tasks/{{upid}}/log", tasks.log, frozenset({"limit", "start"})),
+        Route("DELETE", f"{node}/tasks/{{upid}}", tasks.stop),
         Route("POST", f"{node}/qemu", machines.create, PARAMETERS | machines.CREATE),
         Route("PUT", f"{vm}/config", machines.change, config),
         Route("POST", f"{vm}/config", machines.change_later, config),

@@ -9,9 +9,10 @@ from .call import ApiError, Call
 from .stats import Entry
 
 
-def begin(call: Call, kind: str, ident: str) -> str:
-    """Record a task of the caller on the node that the path names; its UPID."""
-    return call.lab.provisioned.task(call.params["node"], kind, ident, call.token.id, call.t)
+def begin(call: Call, kind: str, ident: str, *, result: str = "OK") -> str:
+    """Record a task of the caller on the node that the path names; its UPID. It ends with ``result``."""
+    node = call.params["node"]
+    return call.lab.provisioned.task(node, kind, ident, call.token.id, call.t, result=result)
 
 
 def _task(call: Call) -> Task:
@@ -27,12 +28,21 @@ async def status(call: Call) -> Any:
     """GET /nodes/{node}/tasks/{upid}/status."""
     task = _task(call)
     found = entry(task) | {"status": "running"}
-    return found if task.running(call.t) else found | {"status": "stopped", "exitstatus": "OK"}
+    return found if task.running(call.t) else found | {"status": "stopped", "exitstatus": task.result}
+
+
+async def stop(call: Call) -> Any:
+    """DELETE /nodes/{node}/tasks/{upid}: to stop one; those of the lab have had their effect already."""
+    owner = call.params["upid"].rstrip(":").rpartition(":")[2]
+    if owner != call.token.id:
+        call.need(f"/nodes/{call.params['node']}", "Sys.Modify")
 
 
 async def log(call: Call) -> Any:
     """GET /nodes/{node}/tasks/{upid}/log."""
-    return [{"n": 1, "t": "TASK OK"}] if not _task(call).running(call.t) else [{"n": 1, "t": "no content"}]
+    task = _task(call)
+    last = "TASK OK" if task.result == "OK" else f"TASK ERROR: {task.result}"
+    return [{"n": 1, "t": "no content" if task.running(call.t) else last}]
 
 
 def entry(task: Task) -> Entry:

@@ -145,6 +145,19 @@ def test_a_task_runs_and_then_ends_well(fresh: Live) -> None:
     assert "no such task" in refused(fresh, "GET", "/nodes/pve1/tasks/UPID:x/status")
 
 
+def test_an_image_with_another_checksum_fails_its_task_and_does_not_stay(fresh: Live) -> None:
+    path = "/nodes/pve1/storage/local"
+    with fresh.client.fault("download_damaged", "pve1"):
+        upid = send(fresh, "POST", f"{path}/download-url", DOWNLOAD)
+    time.sleep(TASK_SECONDS)
+    done = fresh.data(f"/nodes/pve1/tasks/{upid}/status", token=PROVISIONER)
+    assert done["exitstatus"] == f"checksum mismatch: got '{'0' * 64}' != expect '{'ab' * 32}'"
+    assert fresh.data(f"/nodes/pve1/tasks/{upid}/log", token=PROVISIONER)[0]["t"].startswith("TASK ERROR")
+    # As bpg/proxmox does after a task that failed.
+    assert send(fresh, "DELETE", f"/nodes/pve1/tasks/{upid}") is None
+    assert fresh.data(f"{path}/content", token=PROVISIONER) == []
+
+
 def test_a_machine_goes_when_it_is_stopped_and_not_protected(fresh: Live) -> None:
     make(fresh, protection="1")
     gone = f"{VM}/?destroy-unreferenced-disks=1&purge=1"
@@ -188,6 +201,7 @@ STORAGE = "/nodes/pve1/storage/local"
 WRITES: list[tuple[str, str, dict[str, str] | None, str]] = [
     ("POST", f"{STORAGE}/download-url", DOWNLOAD, "/storage/local, Datastore.AllocateTemplate"),
     ("DELETE", f"{STORAGE}/content/local:import%2Fa.img", None, "/storage/local, Datastore.Allocate"),
+    ("DELETE", "/nodes/pve1/tasks/UPID:pve1:1:1:1:qmstart:900:root@pam:", None, "/nodes/pve1, Sys.Modify"),
     ("POST", "/nodes/pve1/qemu", CREATE, "/vms/900, VM.Allocate"),
     ("PUT", f"{VM}/config", {"memory": "512"}, "/vms/900, VM.Config.Memory"),
     ("POST", f"{VM}/config", {"memory": "512"}, "/vms/900, VM.Config.Memory"),
@@ -265,7 +279,7 @@ def template(path: str) -> str:
     path = path.replace("/storage/local/", "/storage/{storage}/")
     path = path.replace("/x@pve", "/{userid}").replace("/t1", "/{tokenid}").replace("/all", "/{roleid}")
     path = path.replace("/groups/grp", "/groups/{group}").replace("/ipset/set", "/ipset/{name}")
-    path = path.replace("/192.0.2.1", "/{cidr}")
+    path = re.sub(r"/tasks/.+", "/tasks/{upid}", path.replace("/192.0.2.1", "/{cidr}"))
     path = re.sub(r"/(rules|\{group\})/0$", r"/\1/{pos}", path)
     return re.sub(r"/content/.+", "/content/{volume}", path)
 
