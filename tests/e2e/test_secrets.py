@@ -6,27 +6,28 @@ nowhere else, by commands whose output, processes and temporary files are watche
 
 from __future__ import annotations
 
-import io
 import json
 import ssl
-import tarfile
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.models.containers import Container
 
 from components import topology
-from components.images import CONFIG_WRITER, DEFAULT_REFERENCES, USERS, Service
-from components.settings import Secret
+from components.docker_host import BUILT
+from components.images import USERS, Service
+from components.settings import CHANNEL_SECRETS, SCRAPE_PASSWORDS, Secret
+from dashboards import DASHBOARDS
 from ops.pulumi_cli import ROOT
+from ops.stack import load
 from tests.support import stack_secrets
-from tests.support.examples import MINIMAL, settings
-from tests.support.leaks import Search, moment
+from tests.support.containers import run
+from tests.support.kept import changed_files, containers, files_of, layers
+from tests.support.leaks import NOTING, Keeper, Search, moment
 from tests.support.pki import AUTHORITY
 from tests.support.platform import Platform, wait_for
 from tests.support.secret_values import ADMIN_PASSWORD, ALL_CERTIFICATES, VALUES
@@ -37,8 +38,6 @@ pytestmark = [
     pytest.mark.usefixtures("cli"),
 ]
 
-# A kind of change in what `docker diff` tells.
-DELETED = 2
 # Nobody listens there.
 NOBODY = "127.0.0.1:9"
 # Every feature that has a secret. What Telegram and PagerDuty are told goes out to the internet: nothing is.
@@ -84,23 +83,46 @@ UNUSED_HERE = {
 }
 
 
+# What the program gets by itself, with an administrator's rights in Grafana.
+TOKEN = "token of the account in Grafana"
+Sought = dict[str, str]
+
+
+def resources(stack: Platform) -> list[dict[str, Any]]:
+    """Resources in the state, with their secrets in the clear."""
+    state = stack._run(["stack", "export", "--show-secrets", "--stack", stack.name], stack.directory, {})
+    found: list[dict[str, Any]] = json.loads(state.stdout)["deployment"]["resources"]
+    return found
+
+
 @pytest.fixture(scope="module")
-def watched(engine: Platform) -> Search:
+def sought(engine: Platform) -> Sought:
+    """What is searched for, by the name that is told."""
+    (token,) = [r for r in resources(engine) if r["type"].endswith(":ServiceAccountToken")]
+    made = json.loads(token["outputs"]["key"]["plaintext"])
+    return {**{str(secret): value for secret, value in VALUES.items()}, TOKEN: made}
+
+
+@pytest.fixture(scope="module")
+def watched(engine: Platform, sought: Sought, tmp_path_factory: pytest.TempPathFactory) -> Search:
     """The stack after it got every secret, and what was found on the way."""
-    search = Search(VALUES)
+    search = Search(sought)
     temporary = engine.directory / "temporary"
     temporary.mkdir()
+    notes = tmp_path_factory.mktemp("notes") / "notes"
+    noting = {"TMPDIR": str(temporary), "PYTHONPATH": str(NOTING), "NOTES": str(notes)}
     since = moment()
     engine.create_stack()
     engine.write_config(**EVERYTHING, **stack_secrets.encrypted(VALUES))
     with search.watching(temporary):
         for words in COMMANDS:
-            result = engine.pulumi(*words, TMPDIR=str(temporary))
+            result = engine.pulumi(*words, **noting)
             said = result.stdout + result.stderr
             search.look(f"output of pulumi {' '.join(words)}", said)
             assert result.returncode == 0, "what it said holds secrets" if search.within(said) else said
     outputs = engine._run(["stack", "output", "--json", "--stack", engine.name], engine.directory, {})
     search.look("output of pulumi stack output --json", outputs.stdout)
+    search.noted(notes)
     search.files("file of the project:", ROOT, since=since, skip=(".venv", ".git", "__pycache__"))
     return search
 
@@ -113,12 +135,18 @@ def stack(engine: Platform, watched: Search) -> Platform:
 
 
 @pytest.fixture
-def search() -> Iterator[Search]:
+def search(sought: Sought) -> Iterator[Search]:
     """For one test, which fails if anything was found."""
-    made = Search(VALUES)
+    made = Search(sought)
     yield made
     assert made.places, "nothing was searched"
-    assert made.report == []
+    nothing_in(made)
+
+
+def nothing_in(search: Search) -> None:
+    if search.report:
+        # All of it: the list of an assertion would be shortened.
+        pytest.fail("\n".join(["secrets were found:", *search.report]), pytrace=False)
 
 
 def test_every_secret_of_the_settings_is_given() -> None:
@@ -128,14 +156,12 @@ def test_every_secret_of_the_settings_is_given() -> None:
 
 def test_every_secret_is_used(stack: Platform) -> None:
     """Else its search would prove nothing."""
-    state = stack._run(["stack", "export", "--show-secrets", "--stack", stack.name], stack.directory, {})
-    resources = json.dumps(json.loads(state.stdout)["deployment"]["resources"])
-    unused = set(Secret) - Search(VALUES).within(resources)
+    unused = set(Secret) - Search(VALUES).within(json.dumps(resources(stack)))
     assert unused - UNUSED_HERE == set(), "switch on in EVERYTHING what uses them"
 
 
 def test_none_is_in_what_is_printed_in_processes_and_in_temporary_files(watched: Search) -> None:
-    assert watched.report == []
+    nothing_in(watched)
     assert watched.places["output"] == len(COMMANDS) + 1
     assert watched.places["process"] > 20
 
@@ -146,12 +172,6 @@ def test_none_is_in_the_state_or_beside_the_stack_file(stack: Platform, search: 
     search.look("state, exported", exported.stdout)
     search.files("file beside the stack:", stack.directory)
     assert search.places["file"] > 5
-
-
-def containers(stack: Platform) -> dict[str, Container]:
-    """All of the stack by name, the stopped writers too."""
-    found = stack.client.containers.list(all=True, filters={"name": f"^/{stack.prefix}-"})
-    return {str(container.name): container for container in found}
 
 
 def test_none_is_in_what_docker_inspect_shows(stack: Platform, search: Search) -> None:
@@ -185,14 +205,6 @@ def test_none_is_in_a_log(stack: Platform, search: Search) -> None:
         search.look(f"log of {name}", container.logs())
 
 
-def changed_files(container: Container) -> Iterator[str]:
-    """Paths that a container's own file system has beside its image's, without what is mounted there."""
-    found = {str(change["Path"]) for change in container.diff() or [] if change["Kind"] != DELETED}
-    mounted = {mount["Destination"] for mount in container.attrs["Mounts"]}
-    # A directory would come with all below it.
-    return (path for path in sorted(found - mounted) if not any(o.startswith(f"{path}/") for o in found))
-
-
 def test_none_stays_in_a_container(stack: Platform, search: Search) -> None:
     """The writers' uploads above all, which a stopped container keeps."""
     for name, container in containers(stack).items():
@@ -203,44 +215,54 @@ def test_none_stays_in_a_container(stack: Platform, search: Search) -> None:
     assert search.places["container"] > len(Service)
 
 
-def files_of(stack: Platform, name: str) -> bytes:
-    """The files of a volume as an archive.
-
-    On a busy machine Docker loses the end of what a container has printed: then it is read again.
-    """
-    for _ in range(5):
-        content = _read(stack, name)
-        with suppress(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.getmembers()
-            return content
-    pytest.fail(f"Docker gives no whole archive of the volume {name}")
+@pytest.mark.parametrize("service", Service)
+def test_none_is_in_what_a_service_keeps_in_memory(stack: Platform, search: Search, service: Service) -> None:
+    """Its /tmp, which `docker diff` doesn't show."""
+    code, content = run(stack.container(service), "find", "/tmp", "-type", "f", "-exec", "cat", "{}", "+")
+    assert code == 0, content
+    search.look(f"temporary files of {service}", content)
 
 
-def _read(stack: Platform, name: str) -> bytes:
-    # Prometheus maps 128 MiB at once for what it has yet to write.
-    command = "cd /volume && find . -type f ! -path '*/chunks_head/*' -exec tar -c -f - {} +"
-    content: bytes = stack.client.containers.run(
-        DEFAULT_REFERENCES[CONFIG_WRITER],
-        ["sh", "-c", command],
-        # Goes with the stack, should this be interrupted.
-        name=f"{stack.prefix}-reader",
-        volumes={name: {"bind": "/volume", "mode": "ro"}},
-        network_mode="none",
-        remove=True,
-    )
-    return content
+@pytest.mark.parametrize("service", BUILT)
+def test_none_is_in_an_image_that_was_built(
+    stack: Platform, search: Search, service: Service, tmp_path: Path
+) -> None:
+    for layer in layers(stack, stack.container(service).attrs["Image"], tmp_path):
+        search.archive(f"image of {service}:", layer)
+    assert search.places["image"] > 100
+
+
+CHANNELS = frozenset({*CHANNEL_SECRETS.values(), Secret.SMTP_PASSWORD})
+PLATFORM = frozenset({Secret.TLS_PLATFORM_KEY, Secret.SCRAPE_PLATFORM_PASSWORD})
+# Whom a break into one of them gives what.
+KNOWN: dict[Service, frozenset[str]] = {
+    Service.PROMETHEUS: PLATFORM | {*SCRAPE_PASSWORDS.values(), Secret.REMOTE_WRITE_PASSWORD},
+    Service.ALERTMANAGER: PLATFORM | CHANNELS | {Secret.WATCHDOG_URL},
+    Service.GRAFANA: PLATFORM | {Secret.GRAFANA_ADMIN_PASSWORD, Secret.SMTP_PASSWORD},
+    Service.PVE_EXPORTER: frozenset({Secret.TLS_PLATFORM_KEY, Secret.PVE_EXPORTER_TOKEN}),
+    Service.DISCOVERY: PLATFORM | {Secret.PVE_DISCOVERY_TOKEN},
+    Service.GATEWAY: PLATFORM | {Secret.TLS_GATEWAY_KEY},
+}
 
 
 def test_in_volumes_they_are_for_their_service_alone(stack: Platform, search: Search) -> None:
-    for instance in topology.plan(settings(MINIMAL)).instances:
+    instances, searched = load(stack.name, stack.stack_file).topology.instances, set()
+    assert {instance.service for instance in instances} == set(Service)
+    for instance in instances:
         owner, _ = USERS[instance.service]
-        base = f"{stack.prefix}-{instance.key}"
-        search.archive(f"volume {base}-config:", files_of(stack, f"{base}-config"), owner, 0o400)
-        if instance.data_volume is not None:
-            # Grafana keeps what it is given; whatever it holds for no secret (a webhook's URL) in clear.
-            known = owner if instance.service is Service.GRAFANA else None
-            search.archive(f"volume {base}-data:", files_of(stack, f"{base}-data"), known, 0o640)
-    assert search.places["volume"] > 10
+        known = Keeper(owner, 0o400, KNOWN[instance.service])
+        # Grafana keeps what it is given; whatever it holds for no secret (a webhook's URL) in clear.
+        told = Keeper(owner, 0o640, known.secrets | CHANNELS | {TOKEN})
+        keepers = {
+            instance.config_volume: known,
+            instance.data_volume: told if instance.service is Service.GRAFANA else None,
+        }
+        for volume, keeper in keepers.items():
+            if volume is not None:
+                search.archive(f"volume {volume}:", files_of(stack, volume), keeper)
+                searched.add(volume)
+    volumes = stack.client.volumes.list(filters={"name": f"{stack.prefix}-"})
+    assert {volume.name for volume in volumes} == searched
 
 
 def send(
@@ -287,8 +309,12 @@ FOR_ADMINISTRATORS = (
     POINTS,
     "/api/v1/provisioning/policies",
     "/api/v1/provisioning/templates",
+    "/api/v1/provisioning/mute-timings",
+    "/api/v1/provisioning/alert-rules/pve-prometheus-unreachable",
     "/api/datasources",
     "/api/serviceaccounts/search",
+    "/api/folders",
+    *(f"/api/dashboards/uid/{entry.uid}" for entry in DASHBOARDS),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -16,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from components.settings import Secret
-from tests.support.leaks import Search, forms
+from tests.support.leaks import NOTING, Keeper, Search, forms
 from tests.support.secret_values import VALUES
 
 ONE = Secret.SMTP_PASSWORD
@@ -70,8 +71,10 @@ def test_a_file_is_for_its_owner_and_no_more_than_0400(owner: int, mode: int, fo
         member.size, member.mode, member.uid = len(content), mode, owner
         archive.addfile(member, io.BytesIO(content))
     search = Search(VALUES)
-    search.archive("volume x:", buffer.getvalue(), 472, 0o400)
+    search.archive("volume x:", buffer.getvalue(), Keeper(472, 0o400, frozenset({ONE})))
     assert len(search.found) == found
+    search.archive("volume y:", buffer.getvalue(), Keeper(472, 0o400, frozenset({Secret.SLACK_URL})))
+    assert len(search.found) == found + 1
 
 
 @pytest.mark.parametrize("place", ["command line", "environment", "file", "file that is left"])
@@ -90,6 +93,43 @@ def test_processes_and_temporary_files_are_seen_while_they_are_there(place: str,
             (tmp_path / "archive").unlink()
     (found,) = search.report
     assert {"command line": "cmdline", "environment": "environ"}.get(place, "temporary file") in found
+
+
+# Too briefly to be seen by looking at /proc now and then.
+START = {
+    "argument": 'subprocess.run(["true", secret])',
+    "environment": 'subprocess.run(["true"], env={"X": secret})',
+    "shell": 'os.system("true " + secret)',
+    "the program's own": 'subprocess.run(["true"], env={"PULUMI_CONFIG": secret})',
+}
+WRITE = """
+for name in ("left", "gone"):
+    with open(name, "w") as file:
+        file.write(secret)
+os.unlink("gone")
+"""
+
+
+def noted(code: str, directory: Path) -> list[str]:
+    """What is found in the notes of a Python that knows a secret."""
+    notes = directory / "notes"
+    given = {**os.environ, "PYTHONPATH": str(NOTING), "NOTES": str(notes)}
+    words = [sys.executable, "-c", f"import os, subprocess, sys\nsecret = sys.stdin.read()\n{code}"]
+    subprocess.run(words, env=given, input=VALUES[ONE][:38], text=True, cwd=directory, check=True)
+    search = Search({ONE: VALUES[ONE]})
+    search.noted(notes)
+    return search.report
+
+
+@pytest.mark.parametrize("way", START)
+def test_processes_are_noted_however_briefly_they_run(way: str, tmp_path: Path) -> None:
+    event = "os.system" if way == "shell" else "subprocess.Popen"
+    found = [] if "own" in way else [f"{ONE} in process that was started ({event})"]
+    assert noted(START[way], tmp_path) == found
+
+
+def test_files_are_found_wherever_they_were_left(tmp_path: Path) -> None:
+    assert noted(WRITE, tmp_path) == [f"{ONE} in written and left: {tmp_path / 'left'}"]
 
 
 def test_what_the_engine_gives_the_program_is_the_users_own(tmp_path: Path) -> None:

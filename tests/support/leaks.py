@@ -18,6 +18,8 @@ from urllib.parse import quote, urlsplit
 
 from components.settings import Secret
 
+# What commands need in PYTHONPATH to note what their Python processes start and write.
+NOTING = Path(__file__).with_name("noting")
 # How often processes and temporary files are looked at while a command runs.
 EVERY_S = 0.1
 # With less of a secret than this nobody can do anything, and it may stand somewhere by chance.
@@ -59,29 +61,44 @@ def forms(value: str) -> frozenset[bytes]:
     return frozenset(found)
 
 
+@dataclass(frozen=True)
+class Keeper:
+    """Who may keep which secrets in files.
+
+    Attributes:
+        uid: owner of the files.
+        widest: the mode that they may have at most.
+        secrets: what may be in them.
+    """
+
+    uid: int
+    widest: int
+    secrets: frozenset[str]
+
+
 @dataclass
 class Search:
     """What was found so far.
 
     Attributes:
-        values: what is searched for.
+        values: what is searched for, by the names that are told.
         found: which secret, and where.
         places: how many places were looked at, by their first word.
     """
 
-    values: Mapping[Secret, str] = field(repr=False)
-    found: set[tuple[Secret, str]] = field(default_factory=set)
+    values: Mapping[Secret, str] | Mapping[str, str] = field(repr=False)
+    found: set[tuple[str, str]] = field(default_factory=set)
     places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._forms = {secret: forms(value) for secret, value in self.values.items()}
 
-    def within(self, content: bytes | str) -> set[Secret]:
+    def within(self, content: bytes | str) -> set[str]:
         """Secrets that stand in it."""
         data = content.encode() if isinstance(content, str) else content
         return {secret for secret, known in self._forms.items() if any(text in data for text in known)}
 
-    def look(self, where: str, content: bytes | str, allowed: Iterable[Secret] = ()) -> None:
+    def look(self, where: str, content: bytes | str, allowed: Iterable[str] = ()) -> None:
         """Note what stands in it and isn't allowed to."""
         kind = where.partition(" ")[0]
         self.places[kind] = self.places.get(kind, 0) + 1
@@ -97,24 +114,27 @@ class Search:
                     if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since:
                         self.look(f"{where} {path.relative_to(root)}", path.read_bytes())
 
-    def archive(self, where: str, content: bytes, owner: int | None = None, widest: int = 0) -> None:
-        """The same for the files of a tar archive.
-
-        Args:
-            where: what it is of.
-            content: the archive.
-            owner: uid that may own files with secrets; nobody may unless it is given.
-            widest: the mode that they may have at most.
-        """
+    def archive(self, where: str, content: bytes, keeper: Keeper | None = None) -> None:
+        """The same for the files of a tar archive, of which a keeper's may hold what is theirs."""
         with tarfile.open(fileobj=io.BytesIO(content)) as members:
             for member in members:
                 file = members.extractfile(member) if member.isfile() else None
                 if file is None:
                     continue
                 mode = stat.S_IMODE(member.mode)
-                private = owner is not None and member.uid == owner and not mode & ~widest
-                known = self.values if private else ()
+                private = keeper is not None and member.uid == keeper.uid and not mode & ~keeper.widest
+                known = keeper.secrets if keeper is not None and private else ()
                 self.look(f"{where} {member.name} ({member.uid}, {mode:04o})", file.read(), known)
+
+    def noted(self, notes: Path) -> None:
+        """The same for what Python processes started, and for what they wrote and left, wherever it lies."""
+        for line in notes.read_text("utf-8").splitlines():
+            event, _, text = line.partition(" ")
+            if event != "open":
+                self.look(f"process that was started ({event})", text)
+            elif Path(text).is_file():
+                with suppress(OSError):
+                    self.look(f"written and left: {text}", Path(text).read_bytes())
 
     @property
     def report(self) -> list[str]:
