@@ -17,7 +17,7 @@ import pulumi
 
 from components import rights
 from components.preflight_machine import MachineCheck
-from components.pve_api import OLDEST_RELEASE, Api, NotAccepted, Refused, Token
+from components.pve_api import OLDEST_RELEASE, Api, NotAccepted, Refused, Token, too_old
 from components.rights import Need
 from components.settings import ProxmoxDocker, Secret, StackSettings
 
@@ -91,7 +91,7 @@ def findings(text: str, settings: StackSettings, wanted: Wanted) -> Findings:
         api = Api(settings.cluster, token, [endpoint], Path())
         client = api.connect()
         if api.release < OLDEST_RELEASE:
-            return Findings(refused=(_too_old(api.release),))
+            return Findings(refused=(too_old(api.release),))
         problems = _of_machine(api, client, wanted)
         lacking = _lacking(api, token, wanted.needs)
     except Refused as error:
@@ -110,13 +110,6 @@ def _of_machine(api: Api, client: Any, wanted: Wanted) -> list[str] | None:
         return None
     check = MachineCheck(api, client, wanted.machine, wanted.name, wanted.setting)
     return None if check.made else check.problems()
-
-
-def _too_old(release: int) -> str:
-    return (
-        f"the cluster runs Proxmox VE {release}, which has had no update since July 2024 and doesn't know "
-        f"all calls that this program makes; upgrade it to {OLDEST_RELEASE} or later"
-    )
 
 
 def _release_differs(release: int, settings: StackSettings) -> tuple[str, ...]:

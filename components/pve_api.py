@@ -40,6 +40,14 @@ class NotAccepted(Refused):
     """No member knows the token."""
 
 
+def too_old(release: int) -> str:
+    """Why nothing is done on a cluster of a release before the oldest."""
+    return (
+        f"the cluster runs Proxmox VE {release}, which has had no update since July 2024 and doesn't know "
+        f"all calls that this program makes; upgrade it to {OLDEST_RELEASE} or later"
+    )
+
+
 @dataclass(frozen=True)
 class Token:
     """An API token; its secret is never shown."""

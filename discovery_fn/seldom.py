@@ -17,6 +17,7 @@ from .tasks import Tasks
 PERIOD_SECONDS = 600.0
 _RETRY_SECONDS = 60.0
 _PCI_SECONDS = 6 * 3600.0
+_OLDEST_RELEASE = 8
 # Before Proxmox VE 8 there are no mappings; the lists of some products have no PCI devices.
 _NO_SUCH_CALL = "501"
 FORBIDDEN_ADVICE = "the token lacks a privilege: give user and token the role PVEAuditor on /"
@@ -120,6 +121,14 @@ class Seldom:
 
     async def _read_version(self) -> None:
         self.version, self.major = wire.release(await self._client.cluster("version"))
+        if 0 < self.major < _OLDEST_RELEASE:
+            self._conditions.bad(
+                "release",
+                f"the cluster runs Proxmox VE {self.version}, which has had no update since July 2024",
+                advice=f"upgrade it to {_OLDEST_RELEASE} or later; this service was never tried with it",
+            )
+        else:
+            self._conditions.good("release", f"the cluster runs Proxmox VE {self.version}")
 
     async def _read_permissions(self) -> None:
         found = wire.permissions(await self._client.cluster("access/permissions"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.pve_api import Api, Refused, Token
+from components.pve_api import OLDEST_RELEASE, Api, Refused, Token, too_old
 from components.settings import Cluster as ClusterSettings
 from ops.pulumi_cli import ROOT
 
@@ -71,9 +71,11 @@ class Cluster:
         """Find a member that answers.
 
         Raises:
-            Refused: none does, its certificate isn't trusted, or the token isn't accepted.
+            Refused: none does, its certificate isn't trusted, the token isn't accepted, or it is too old.
         """
         self._api = self._asked.connect()
+        if self.release < OLDEST_RELEASE:
+            raise Refused(too_old(self.release))
 
     @property
     def release(self) -> int:

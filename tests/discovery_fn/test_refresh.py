@@ -569,6 +569,22 @@ def test_conditions_are_logged_once_with_advice_and_never_the_secret(kit: Any, c
     assert kit.SECRET not in "".join(str(record.__dict__) for record in caplog.records)
 
 
+@pytest.mark.parametrize(("release", "told"), [("7.4", True), ("8.4", False), ("9.1", False)])
+def test_a_release_that_is_too_old_is_told(kit: Any, caplog: Any, release: str, *, told: bool) -> None:
+    async def work() -> None:
+        cluster = kit.FakeCluster().add(kit.Vm(101))
+        cluster.release = release
+        service = kit.build(cluster).start()
+        await service.run(1800)
+        await service.stop()
+
+    with caplog.at_level("DEBUG"):
+        kit.run(work)
+    found = [r for r in caplog.records if f"runs Proxmox VE {release}" in r.getMessage()]
+    assert len(found) == told
+    assert all("upgrade it to 8" in record.fields["advice"] for record in found)
+
+
 def test_a_refused_token_is_not_tried_at_full_speed(kit: Any) -> None:
     async def work() -> None:
         cluster = kit.FakeCluster().add(kit.Vm(101))

@@ -13,6 +13,7 @@ import pytest
 
 from components.pve_api import Token
 from lab.cluster.identities import DISCOVERY, EXPORTER
+from lab.cluster.settings import Settings
 from ops.console import OpsError
 from ops.enroll import command
 from ops.enroll.choice import Choice, choose
@@ -213,6 +214,13 @@ def test_a_token_that_is_not_accepted_is_told_once(site: Site) -> None:
     site.client.add("token_revoked", TOKEN.id)
     with pytest.raises(OpsError, match=r"^the token enroll@pve!once isn't accepted"):
         enroll(site.order(103))
+
+
+def test_7_is_refused_with_the_reason(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "version", property(lambda _: ("7.4", "7.4-17", "513c62be")))
+    with pytest.raises(OpsError, match="runs Proxmox VE 7, which has had no update since July 2024"):
+        enroll(site.order(103))
+    assert not site.posts() & CHANGES
 
 
 def test_a_cluster_that_nobody_trusts_or_reaches_is_told(site: Site) -> None:
