@@ -119,6 +119,15 @@ def test_a_disk_that_does_not_fit_is_told(live: Live) -> None:
     assert text.endswith(" GiB left, and docker.diskGib is 900000; make room there, or the disk smaller")
 
 
+def test_where_no_other_storage_would_do_it_says_what_to_do() -> None:
+    room = preflight_machine.Room("docker.diskDatastore", "nope", "images")
+    text = preflight_machine._storage_problem(room, "pve1", {})
+    assert text == (
+        "docker.diskDatastore: nope is no storage of pve1 that the token sees; make one, or give the token "
+        "Datastore.Audit on it"
+    )
+
+
 def test_a_member_that_is_down_is_told(live: Live) -> None:
     with live.client.fault("host_down", "pve2"):
         found = of_vm(live, node="pve2")

@@ -234,7 +234,7 @@ def test_none_is_in_an_image_that_was_built(
 
 CHANNELS = frozenset({*CHANNEL_SECRETS.values(), Secret.SMTP_PASSWORD})
 PLATFORM = frozenset({Secret.TLS_PLATFORM_KEY, Secret.SCRAPE_PLATFORM_PASSWORD})
-# Whom a break into one of them gives what.
+# What whoever breaks into one of them finds, and nothing else.
 KNOWN: dict[Service, frozenset[str]] = {
     Service.PROMETHEUS: PLATFORM | {*SCRAPE_PASSWORDS.values(), Secret.REMOTE_WRITE_PASSWORD},
     Service.ALERTMANAGER: PLATFORM | CHANNELS | {Secret.WATCHDOG_URL},
