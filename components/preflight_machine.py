@@ -16,6 +16,11 @@ GIB = 2**30
 PROBED_PORTS = (22, 80, 443, 445, 3389, 8006)
 PROBE_SECONDS = 0.5
 
+# Types of storage by the content that they can't be given (plugindata of PVE::Storage::…Plugin).
+_UNABLE = {
+    "import": frozenset({"lvm", "lvmthin", "zfspool", "zfs", "rbd", "iscsi", "iscsidirect", "pbs"}),
+    "images": frozenset({"cephfs", "esxi", "pbs"}),
+}
 # What to do where no other storage would do.
 _NONE = "; make one, or give the token Datastore.Audit on it"
 _FULL = "; make room there, or the disk smaller"
@@ -121,6 +126,8 @@ def _storage_problem(room: Room, node: str, storages: dict[str, dict[str, Any]])
         return f"{where} is no storage of {node} that the token sees{instead or _NONE}"
     if not (entry.get("active", 1) and entry.get("enabled", 1)):
         return f"{where} isn't active on {node} (pvesm status){instead}"
+    if entry.get("type") in _UNABLE[room.content]:
+        return f"{where} is of type {entry['type']}, which can't hold {room.content}{instead or _NONE}"
     if room.content not in _contents(entry):
         both = ",".join([*_contents(entry), room.content])
         return f"{where} doesn't hold {room.content}; run pvesm set {room.storage} --content {both}{instead}"

@@ -68,9 +68,13 @@ def test_a_cluster_that_is_ready_is_told_nothing_of(live: Live) -> None:
         ({"node": "pve9"}, "docker.node: the cluster has no pve9; its members are pve1, pve2, pve3"),
         (
             {"imageDatastore": "local-lvm"},
+            "docker.imageDatastore: local-lvm is of type lvmthin, which can't hold import; local would do",
+        ),
+        (
+            {"imageDatastore": "nfs-backup"},
             (
-                "docker.imageDatastore: local-lvm doesn't hold import; run pvesm set local-lvm --content "
-                "images,rootdir,import; local would do"
+                "docker.imageDatastore: nfs-backup doesn't hold import; run pvesm set nfs-backup --content "
+                "backup,import; local would do"
             ),
         ),
         (
@@ -99,7 +103,7 @@ def test_what_can_not_be_is_told_with_its_setting(live: Live, docker: dict[str, 
     [
         ({"vmId": 101}, "docker.replica.vmId: 101 is win-dc01 on pve1; give a free one"),
         ({"node": "pve9"}, "docker.replica.node: the cluster has no pve9; its members are"),
-        ({"imageDatastore": "local-lvm"}, "docker.replica.imageDatastore: local-lvm doesn't hold import"),
+        ({"imageDatastore": "local-lvm"}, "docker.replica.imageDatastore: local-lvm is of type lvmthin"),
         ({"diskDatastore": "nope"}, "docker.replica.diskDatastore: nope is no storage of pve2"),
     ],
 )

@@ -204,7 +204,10 @@ def test_what_can_not_be_is_told_before_anything_is_made(
     assert result.returncode != 0
     assert "the cluster isn't ready for this; nothing was made on it:" in output
     assert "docker.vmId: 101 is win-dc01 on pve1; give a free one" in output
-    assert "docker.imageDatastore: local-lvm doesn't hold import" in output
+    assert (
+        "docker.imageDatastore: local-lvm is of type lvmthin, which can't hold import; local would do"
+        in output
+    )
     assert site.machines == []
     assert site.call("GET", "/nodes/pve1/storage/local/content") == []
 
