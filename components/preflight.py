@@ -95,7 +95,7 @@ def findings(text: str, settings: StackSettings, wanted: Wanted) -> Findings:
         problems = _of_machine(api, client, wanted)
         lacking = _lacking(api, token, wanted.needs)
     except Refused as error:
-        another = f"; give another: pulumi config set --secret {SECRET}" if type(error) is NotAccepted else ""
+        another = f"; give another: pulumi config set --secret {SECRET}" if isinstance(error, NotAccepted) else ""
         # Whether it is there already nobody knows; what has to be changed fails by itself.
         return Findings(warned=(f"{SECRET}: {error}{another}\nNothing can be changed on the cluster now.",))
     warned = _release_differs(api.release, settings)
