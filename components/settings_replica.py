@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from components.durations import seconds
+from components.settings_alerting import Alerting
 from components.settings_cluster import Firewall, FirewallMode
 from components.settings_docker import Docker, LocalDocker, Network, ProxmoxDocker, Replica
 from components.settings_scraping import Prometheus
@@ -16,6 +18,12 @@ REPLICA_LABEL = "replica"
 
 # Each Prometheus watches the other, and tells both Alertmanagers.
 _ASKED_BY_THE_OTHER = ("prometheus", "alertmanager")
+
+# Seconds. The second Alertmanager looks at a group and waits 15 s (--cluster.peer-timeout's default) for the
+# first to tell it. Where the group's next turn comes earlier, its turns aren't the first's any more, and what
+# the first told as over meanwhile is told as firing once more (prometheus/alertmanager#4008). Twice the wait
+# leaves time to send.
+_SHORTEST_GROUP_INTERVAL = 30
 
 
 def replica_of(docker: Docker) -> Replica | None:
@@ -33,7 +41,13 @@ def addresses(docker: Docker, network: Network) -> tuple[str, ...]:
 
 
 def check_replica(
-    docker: Docker, network: Network, tls: Tls, firewall: Firewall, prometheus: Prometheus
+    docker: Docker,
+    network: Network,
+    tls: Tls,
+    *,
+    firewall: Firewall,
+    prometheus: Prometheus,
+    alerting: Alerting,
 ) -> None:
     """Refuse settings with which two hosts couldn't work together.
 
@@ -47,6 +61,7 @@ def check_replica(
         *_address_faults(docker, network),
         *_port_faults(replica, network),
         *_other_faults(addresses(docker, network), tls, firewall, prometheus),
+        *_alerting_faults(alerting),
     ]
     if faults:
         raise problem("docker.replica: " + "; ".join(faults))
@@ -93,3 +108,11 @@ def _other_faults(
         for address in hosts:
             if not any(ip_address(address) in ip_network(cidr) for cidr in firewall.monitoring):
                 yield f"firewall.monitoring lacks {address}, which scrapes too; add it"
+
+
+def _alerting_faults(alerting: Alerting) -> Iterator[str]:
+    if seconds(alerting.group_interval) < _SHORTEST_GROUP_INTERVAL:
+        yield (
+            f"with alerting.groupInterval {alerting.group_interval} two Alertmanagers tell what is over as "
+            f"firing once more; write {_SHORTEST_GROUP_INTERVAL}s or longer"
+        )

@@ -118,7 +118,14 @@ class StackSettings(Model):
 
     @model_validator(mode="after")
     def _two_hosts_work_together(self) -> Self:
-        check_replica(self.docker, self.network, self.tls, self.firewall, self.prometheus)
+        check_replica(
+            self.docker,
+            self.network,
+            self.tls,
+            firewall=self.firewall,
+            prometheus=self.prometheus,
+            alerting=self.alerting,
+        )
         return self
 
     @model_validator(mode="after")

@@ -71,6 +71,11 @@ def test_the_second_vm_has_what_it_isnt_given_from_the_first() -> None:
         ("prometheus.externalLabels", {"replica": "x"}, "remove replica from prometheus.externalLabels"),
         ("firewall.monitoring", ["192.0.2.10"], "firewall.monitoring lacks 192.0.2.20, which scrapes too"),
         ("network.bindAddress", "127.0.0.1", "can't reach network.bindAddress 127.0.0.1"),
+        (
+            "alerting.groupInterval",
+            "29s",
+            "with alerting.groupInterval 29s two Alertmanagers tell what is over",
+        ),
     ],
 )
 def test_two_hosts_are_told_what_they_need(name: str, key: str, value: Any, expected: str) -> None:
