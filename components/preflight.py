@@ -94,14 +94,19 @@ def findings(text: str, settings: StackSettings, wanted: Wanted) -> Findings:
             return Findings(refused=(too_old(api.release),))
         problems = _of_machine(api, client, wanted)
         lacking = _lacking(api, token, wanted.needs)
+    except NotAccepted as error:
+        return _not_looked(f"{error}; give another: pulumi config set --secret {SECRET}")
     except Refused as error:
-        another = f"; give another: pulumi config set --secret {SECRET}" if isinstance(error, NotAccepted) else ""
-        # Whether it is there already nobody knows; what has to be changed fails by itself.
-        return Findings(warned=(f"{SECRET}: {error}{another}\nNothing can be changed on the cluster now.",))
+        return _not_looked(str(error))
     warned = _release_differs(api.release, settings)
     if problems is None:
         return Findings(warned=(*warned, *lacking))
     return Findings(refused=(*problems, *lacking), warned=warned)
+
+
+def _not_looked(why: str) -> Findings:
+    # Whether it is there already nobody knows; what has to be changed fails by itself.
+    return Findings(warned=(f"{SECRET}: {why}\nNothing can be changed on the cluster now.",))
 
 
 def _of_machine(api: Api, client: Any, wanted: Wanted) -> list[str] | None:
