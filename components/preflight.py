@@ -17,7 +17,7 @@ import pulumi
 
 from components import rights
 from components.preflight_machine import MachineCheck
-from components.pve_api import OLDEST_RELEASE, Api, NotAccepted, Refused, Token, too_old
+from components.pve_api import Api, NotAccepted, Refused, Token, TooOld
 from components.rights import Need
 from components.settings import ProxmoxDocker, Secret, StackSettings
 
@@ -90,10 +90,10 @@ def findings(text: str, settings: StackSettings, wanted: Wanted) -> Findings:
         # The provider asks the first member only.
         api = Api(settings.cluster, token, [endpoint], Path())
         client = api.connect()
-        if api.release < OLDEST_RELEASE:
-            return Findings(refused=(too_old(api.release),))
         problems = _of_machine(api, client, wanted)
         lacking = _lacking(api, token, wanted.needs)
+    except TooOld as error:
+        return Findings(refused=(str(error),))
     except NotAccepted as error:
         return _not_looked(f"{error}; give another: pulumi config set --secret {SECRET}")
     except Refused as error:

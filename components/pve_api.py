@@ -25,7 +25,6 @@ _TOKEN = re.compile(
 )
 _T = TypeVar("_T")
 
-_SILENT = "no answer"
 _LOOK = (
     "\nSee whether pve-monitoring:cluster.endpoints is right, whether a firewall lets this machine through, "
     "and on the host: systemctl status pveproxy"
@@ -40,12 +39,18 @@ class NotAccepted(Refused):
     """No member knows the token."""
 
 
-def too_old(release: int) -> str:
-    """Why nothing is done on a cluster of a release before the oldest."""
-    return (
-        f"the cluster runs Proxmox VE {release}, which has had no update since July 2024 and doesn't know "
-        f"all calls that this program makes; upgrade it to {OLDEST_RELEASE} or later"
-    )
+class Silent(Refused):
+    """A member doesn't answer."""
+
+
+class TooOld(Refused):
+    """The cluster's release is before the oldest."""
+
+    def __init__(self, release: int) -> None:
+        super().__init__(
+            f"the cluster runs Proxmox VE {release}, which has had no update since July 2024 and doesn't "
+            f"know all calls that this program makes; upgrade it to {OLDEST_RELEASE} or later"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,9 @@ class Api:
         """Find a member that answers; what proxmoxer makes of its paths.
 
         Raises:
-            Refused: none does, its certificate isn't trusted, or the token isn't accepted.
+            Refused: none does, its certificate isn't trusted, the token isn't accepted, or it is too old.
         """
-        reasons = []
+        reasons = {}
         for endpoint in self._endpoints:
             self._client = self._open(endpoint)
             try:
@@ -109,12 +114,15 @@ class Api:
             except NotAccepted:
                 raise
             except Refused as error:
-                reasons.append(f"{endpoint}: {error}")
+                reasons[endpoint] = error
                 continue
             self.release = int(release.partition(".")[0])
+            if self.release < OLDEST_RELEASE:
+                raise TooOld(self.release)
             return self._client
-        listed = "\n  ".join(reasons)
-        raise Refused(f"no member of the cluster answers:\n  {listed}{_LOOK if _SILENT in listed else ''}")
+        listed = "\n  ".join(f"{endpoint}: {reason}" for endpoint, reason in reasons.items())
+        look = _LOOK if any(isinstance(reason, Silent) for reason in reasons.values()) else ""
+        raise Refused(f"no member of the cluster answers:\n  {listed}{look}")
 
     def call(self, ask: Callable[[], _T], advise: Callable[[str], str] | None = None) -> _T:
         """Ask, and say what is wrong where that fails.
@@ -137,7 +145,7 @@ class Api:
                 "the cluster's CA"
             ) from None
         except requests.RequestException as error:
-            raise Refused(f"{_SILENT} ({_innermost(error)})") from None
+            raise Silent(f"no answer ({_innermost(error)})") from None
 
     def privileges(self, path: str) -> frozenset[str]:
         """What the token may do on a path, by ACLs on it, above it, and on pools.

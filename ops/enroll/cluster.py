@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.pve_api import OLDEST_RELEASE, Api, Refused, Token, too_old
+from components.pve_api import Api, Refused, Token
 from components.settings import Cluster as ClusterSettings
 from ops.pulumi_cli import ROOT
 
@@ -74,8 +74,6 @@ class Cluster:
             Refused: none does, its certificate isn't trusted, the token isn't accepted, or it is too old.
         """
         self._api = self._asked.connect()
-        if self.release < OLDEST_RELEASE:
-            raise Refused(too_old(self.release))
 
     @property
     def release(self) -> int:
