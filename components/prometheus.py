@@ -7,10 +7,11 @@ from pathlib import Path
 import pulumi
 
 from components import platform_tls
-from components.render import certificates, rule_files, tls
+from components.render import certificates, tls
 from components.render import platform_tls as hops
 from components.render import prometheus as render
 from components.render.links import link_bases
+from components.render.rule_files import rule_files
 from components.render.scrape_configs import CONFIG_DIR
 from components.service import Service, ServiceArgs, ServiceSpec
 from components.settings import Secret, StackSettings
@@ -59,7 +60,7 @@ class Prometheus(Service):
 
     def __init__(self, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
-        rules = rule_files.rule_files(RULES_DIR, link_bases(settings)) | certificates.rule_file(settings)
+        rules = rule_files(RULES_DIR, link_bases(settings)) | certificates.rule_file(settings)
         remote = settings.prometheus.remote_write
         passwords = (
             {render.REMOTE_WRITE_PASSWORD_FILE: args.secrets[Secret.REMOTE_WRITE_PASSWORD]}

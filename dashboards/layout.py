@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from dashboards.panels import text
 from dashboards.sdk import Dashboard, JSONEncoder, Panel, builder, model, source
+from dashboards.style import ALERT_COLOR
 
 COMMON_TAG = "pve-monitoring"
-_ALERT_COLOR = "red"
 
 
 def label_variable(name: str, label: str, query: str, *, multi: bool = True) -> builder.QueryVariable:
@@ -65,7 +65,7 @@ def _alert_annotation(matchers: str) -> builder.AnnotationQuery:
         .name("Alerts")
         .datasource(source())
         .enable(True)
-        .icon_color(_ALERT_COLOR)
+        .icon_color(ALERT_COLOR)
         # One mark for an alert about a guest or host, not one for each of its disks.
         .expr(f"max by (alertname, severity, cluster, node, vm_name) ({firing})")
     )

@@ -21,9 +21,10 @@ TEXT = "string"
 
 _GREEN, _ORANGE, _RED, _NEUTRAL = "green", "orange", "red", "text"
 
-# Colours of lines that mean the same on every graph. The others come from the palette in the order of the
-# series, which Prometheus sorts by labels: the same guests have the same colours in every graph.
+# Colours of lines and marks that mean the same on every graph. The others come from the palette in the order
+# of the series, which Prometheus sorts by labels: the same guests have the same colours in every graph.
 HOST_COLOR = _NEUTRAL
+ALERT_COLOR = _RED
 LIMIT_COLOR, PROMISED_COLOR = _RED, "purple"
 REST_COLOR = "#8e8e8e"
 WATCHED_COLOR, UNWATCHED_COLOR = _GREEN, _ORANGE

@@ -64,15 +64,15 @@ def _column_properties(column: Column) -> list[model.DynamicConfigValue]:
 def _organize(columns: Sequence[Column]) -> model.DataTransformerConfig:
     """Name, order and hide what the merged queries give."""
     values = [column for column in columns if column.expr is not None]
-    source = {
+    fields = {
         column.title: column.label or _value_field(values.index(column), len(values)) for column in columns
     }
     return model.DataTransformerConfig(
         id_val="organize",
         options={
             "excludeByName": {"Time": True, "__name__": True},
-            "indexByName": {source[column.title]: index for index, column in enumerate(columns)},
-            "renameByName": {source[column.title]: column.title for column in columns},
+            "indexByName": {fields[column.title]: index for index, column in enumerate(columns)},
+            "renameByName": {fields[column.title]: column.title for column in columns},
         },
     )
 
