@@ -10,6 +10,7 @@ from components import topology
 from components.settings import PROJECT, StackSettings, validate
 from lab import stack_config
 from ops.pulumi_cli import DEV_PASSPHRASE, ROOT
+from tests.support.kept import containers
 from tests.support.platform import Platform
 from tests.support.scan import EVERY_PORT, connect, listening, namespaces, open_ports
 
@@ -42,8 +43,8 @@ def beyond_loopback(made: StackSettings) -> set[int]:
 
 def published(platform: Platform) -> set[int]:
     """Ports that Docker publishes for a stack, wherever."""
-    found = platform.client.containers.list(filters={"name": f"^/{platform.prefix}-"})
-    bindings = [b for c in found for bs in (c.attrs["HostConfig"]["PortBindings"] or {}).values() for b in bs]
+    made = containers(platform).values()
+    bindings = [b for c in made for bs in (c.attrs["HostConfig"]["PortBindings"] or {}).values() for b in bs]
     return {int(binding["HostPort"]) for binding in bindings}
 
 

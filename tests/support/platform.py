@@ -50,7 +50,7 @@ def wait_for(what: str, check: Callable[[], T], seconds: float, every: float = 1
             last = check()
             if last:
                 return last
-        except (requests.RequestException, LookupError, AssertionError) as error:
+        except (OSError, LookupError, AssertionError) as error:  # those of requests are OSErrors
             last = error  # type: ignore[assignment]
         time.sleep(every)
     raise AssertionError(f"{what}: not within {seconds:.0f} s; last: {last!r}")

@@ -29,6 +29,7 @@ from tests.support import caddy
 from tests.support.caddy import PASSWORD, USER, Caddy, Upstream, gateway
 from tests.support.examples import GATED, MINIMAL, settings
 from tests.support.pki import AUTHORITY, CERTIFICATES
+from tests.support.platform import PATIENCE, wait_for
 
 Headers = Mapping[str, str]
 RIGHT = (USER, PASSWORD)
@@ -210,7 +211,7 @@ def test_a_large_body_is_refused(run: Run) -> None:
     # The answer comes while the body is still on its way, and ends the connection.
     with contextlib.suppress(requests.ConnectionError):
         served.request("POST", "/api/dashboards/db", data=b"x" * 11_000_000)
-    wait_for(lambda: 413 in [line.get("status") for line in served.lines()])
+    soon("the refusal in the log", lambda: 413 in [line.get("status") for line in served.lines()])
 
 
 def test_the_log_tells_who_asked_for_what_and_no_secret(run: Run, upstreams: dict[Service, Upstream]) -> None:
@@ -239,7 +240,7 @@ def test_a_dead_service_is_told_without_a_secret(run: Run, upstreams: dict[Servi
     made = copy.copy(served.upstreams)
     served.upstreams = {**made, Service.PROMETHEUS: caddy.free_port()}
     served.write()
-    wait_for(lambda: "config file changed" in served.log.read_text())
+    soon("the change", lambda: "config file changed" in served.log.read_text())
     answer = served.get("/prometheus/?token=secret-1", auth=RIGHT)
     assert answer.status_code == 502
     assert "Server" not in answer.headers
@@ -304,27 +305,18 @@ def test_a_renewed_certificate_and_a_new_password_are_taken_up_without_a_lost_an
         gateway_ = served.settings.gateway.model_dump(mode="json", by_alias=True)
         served.key = renewed.key
         served.write(settings({**MINIMAL, "pki": certificates, "gateway": gateway_}))
-        wait_for(lambda: caddy.served_certificate(port) == renewed.certificate)
+        soon("the certificate", lambda: caddy.served_certificate(port) == renewed.certificate)
         # A new password changes a secret file alone.
         accounts = served.directory / gateway_pages.ACCOUNTS_FILE
         accounts.write_text(f"{USER} {tls.password_hash('another')}\n")
-        wait_for(lambda: served.get("/prometheus/", auth=(USER, "another")).status_code == 200)
+        soon("the password", lambda: served.get("/prometheus/", auth=(USER, "another")).status_code == 200)
     assert served.get("/prometheus/", auth=RIGHT).status_code == 401
     assert failures == []
 
 
-def wait_for(check: Callable[[], bool]) -> None:
-    last: object = None
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        try:
-            last = check()
-        except OSError as error:  # those of requests are such, too
-            last = error
-        if last is True:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"not within 15 s; last: {last!r}")
+def soon(what: str, check: Callable[[], bool]) -> None:
+    """Wait for 15 s, however busy the machine is."""
+    wait_for(what, check, 15 / PATIENCE, 0.2)
 
 
 def test_a_service_of_the_site_decides(run: Run, upstreams: dict[Service, Upstream]) -> None:
